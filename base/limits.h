@@ -1,0 +1,196 @@
+// Every bound of Cairn, with its reason. Sizes are bytes unless named else.
+
+#ifndef CAIRN_BASE_LIMITS_H_
+#define CAIRN_BASE_LIMITS_H_
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace cairn::base {
+
+// --- Keys and values -------------------------------------------------------
+
+// A key with all bytes escaped (3,072) fits a request line of 8 KiB twice.
+inline constexpr int64_t kKeyBytesMax = 1024;
+// S3's limit; also far below ext4's 16 TiB a file.
+inline constexpr int64_t kValueBytesMax = int64_t{5} << 40;
+// Type, encoding and user metadata of a value together. With a 1,024-byte key
+// and 60 bytes of fixed fields it stays below ext4's 4,032 bytes of xattrs,
+// and, escaped in a signed URL, below nginx's 8 KiB request line.
+inline constexpr int64_t kMetadataBytesMax = 2048;
+// Values up to this come with the index record: one disk read less. One
+// record in the index then stays well below RocksDB's 16 KiB blocks.
+inline constexpr int64_t kInlineBytesDefault = 4096;
+inline constexpr int64_t kInlineBytesMax = 64 << 10;
+// Bodies up to this are held whole and ride in batches; larger ones stream.
+// 64 in one batch make 4 MiB.
+inline constexpr int64_t kSmallBlobBytesMax = 64 << 10;
+// One piece of a streamed blob: large enough that a gRPC message (60 us) costs
+// little beside it, small enough that 4 in flight per replica are 1 MiB.
+inline constexpr int64_t kPieceBytes = 256 << 10;
+inline constexpr int kPiecesInFlightMax = 4;
+// What a peer may send as one piece.
+inline constexpr int64_t kPieceBytesMax = 1 << 20;
+
+// --- Cluster ---------------------------------------------------------------
+
+inline constexpr int kReplicasMax = 16;
+inline constexpr int kSubvolumesMax = 256;
+inline constexpr int kVolumesMax = 1000;
+// Directories of a subvolume: two hexadecimal digits.
+inline constexpr int kDirectoriesPerSubvolume = 256;
+
+inline constexpr absl::Duration kHeartbeatInterval = absl::Seconds(1);
+inline constexpr int kHeartbeatsMissedMax = 3;
+// How old or new a version may be when it is committed; see docs.
+inline constexpr absl::Duration kVersionAgeMax = absl::Seconds(60);
+inline constexpr absl::Duration kVersionAheadMax = absl::Seconds(5);
+// A tombstone or an unmarked blob younger than this may belong to a write
+// that is still under way: twice kVersionAgeMax.
+inline constexpr absl::Duration kTombstoneAgeMin = absl::Seconds(120);
+inline constexpr absl::Duration kUnmarkedAgeMax = absl::Seconds(120);
+
+// --- Batches ---------------------------------------------------------------
+
+// Operations in one batch message. 256 x 4 KiB inlined is 1 MiB.
+inline constexpr int kBatchOpsMax = 256;
+// Bytes after which a batch is sent although more operations wait.
+inline constexpr int64_t kBatchBytesMax = 4 << 20;
+// gRPC's receive limit on our channels: a batch and a half-MiB of framing.
+inline constexpr int kGrpcMessageBytesMax = 16 << 20;
+inline constexpr int kListPageKeysDefault = 1000;
+inline constexpr int kListPageKeysMax = 10000;
+// Operations a client may have waiting; more are shed (503).
+inline constexpr int kOpsWaitingMax = 16384;
+
+// --- Deadlines -------------------------------------------------------------
+
+// A metadata operation, all tries together.
+inline constexpr absl::Duration kMetadataDeadline = absl::Seconds(10);
+// A small blob operation on an agent that answers, under load.
+inline constexpr absl::Duration kBlobOpDeadline = absl::Seconds(5);
+// A large upload must move a piece, and end (sync), in this time.
+inline constexpr absl::Duration kBlobPieceDeadline = absl::Seconds(20);
+// Reconnects: notice a restarted peer soon.
+inline constexpr absl::Duration kReconnectBackoffMax = absl::Seconds(1);
+inline constexpr absl::Duration kDrainDeadline = absl::Seconds(25);
+
+// --- Master ----------------------------------------------------------------
+
+// How far the durable mark of the index's clock lies ahead of it: one synced
+// write in 5 s; a crash makes the clock jump by at most this.
+inline constexpr absl::Duration kClockReserve = absl::Seconds(10);
+// After its start the master gives volumes this long to come back before it
+// calls them down: an agent notices within a heartbeat and a reconnect.
+inline constexpr absl::Duration kStartGrace = absl::Seconds(5);
+// Commits that wait for the index, of all clients together; more are shed.
+// With their inlined values at most this many bytes.
+inline constexpr int kCommitsWaitingMax = 4 * kOpsWaitingMax;
+inline constexpr int64_t kCommitBytesWaitingMax = 256 << 20;
+// Unlinks that one removal group sends to an agent: one sync of its
+// directories for all of them.
+inline constexpr int kRemovalGroupMax = 256;
+// Fresh entries of the removal queue kept in memory for each volume; the rest
+// is read back from the index.
+inline constexpr int kRemovalsInMemoryMax = 16384;
+// Pause before a volume that failed to unlink is tried again.
+inline constexpr absl::Duration kRemovalRetryPause = absl::Seconds(1);
+// A delete waits this long for the unlinks; then it writes tombstones.
+inline constexpr absl::Duration kDeleteUnlinkDeadline = absl::Seconds(2);
+// How often a delete takes a higher version because a write was first.
+inline constexpr int kDeleteTriesMax = 100;
+// How often old tombstones are looked for, and how many go in one write.
+inline constexpr absl::Duration kTombstoneSweepInterval = absl::Seconds(10);
+inline constexpr int kTombstoneSweepMax = 1000;
+// Blobs in one CheckBlobs call: 1,000 keys of 1,024 bytes are 1 MiB.
+inline constexpr int kCheckBlobsMax = 1000;
+
+// --- HTTP ------------------------------------------------------------------
+
+// Objects and arrays in each other in a body announced as application/json:
+// deeper ones break common parsers.
+inline constexpr int kJsonDepthMax = 128;
+// How long a signed redirect is good: a slow client still begins its download,
+// a leaked URL soon means nothing. Downloads under way are not cut.
+inline constexpr absl::Duration kRedirectLifetime = absl::Minutes(15);
+// Keys of a listing that are collected before the answer begins, so that
+// `next` can stand before them; longer listings stream. 10,000 keys of 30
+// bytes are 0.4 MB, of 1,024 bytes, all escaped, 31 MB.
+inline constexpr int64_t kListCollectKeysMax = kListPageKeysMax;
+// With a record each (at most 3.3 kB) one page stays below 4 MiB.
+inline constexpr int kListPageRecordsMax = 1000;
+// How often a read that finds its blobs gone looks the key up again: each
+// time the value was replaced in the milliseconds between.
+inline constexpr int kReadLookupsMax = 4;
+inline constexpr int kRequestIdBytesMax = 64;
+
+// --- The HTTP edge ---------------------------------------------------------
+
+// One read of a socket: a 64 KiB body and its head need two.
+inline constexpr int64_t kSocketReadBytes = 64 << 10;
+// Reads of one connection before the others get their turn: a fast upload
+// moves 2 MiB meanwhile, about 1 ms.
+inline constexpr int kSocketReadsPerTurn = 8;
+// Extensions and trailers of one chunked body, all together; they are dropped.
+inline constexpr int64_t kChunkDroppedBytesMax = 16 << 10;
+// After an early answer to an upload, what still comes is read away for this
+// long and this much, so that the client sees the answer and no reset.
+inline constexpr int64_t kLingerMs = 5000;
+inline constexpr int64_t kLingerBytesMax = 16 << 20;
+// Connections above the limit that are told so (503); more are just closed.
+inline constexpr int kRefusedConnectionsMax = 256;
+// Connections taken from the listener before those open get their turn.
+inline constexpr int kAcceptsPerTurn = 64;
+
+// --- Disks -----------------------------------------------------------------
+
+// Room kept free on each disk so that deletes, marks and repairs always work.
+inline constexpr double kDiskReserveShare = 0.02;
+inline constexpr int64_t kDiskReserveBytesMin = 16 << 20;
+inline constexpr int64_t kDiskReserveBytesMax = int64_t{4} << 30;
+inline constexpr int64_t kDiskReserveInodesMin = 1024;
+
+// How old the answer of statvfs may be that decides whether a disk is full.
+// At 500 MB/s half a gigabyte could be written meanwhile; large uploads ask
+// for their room when they begin.
+inline constexpr absl::Duration kDiskRoomAgeMax = absl::Seconds(1);
+
+// --- Volume agents ---------------------------------------------------------
+
+// Large uploads under way on one agent: 256 x 1.5 MiB of buffers would be
+// 384 MiB, but one of 16 writers at a time is the rule.
+inline constexpr int kUploadsMax = 256;
+// A large upload hands its dirty pages to the disk in steps of this, so that a
+// small put's syncfs never waits for more than two of them.
+inline constexpr int64_t kWritebackBytes = 8 << 20;
+// Bytes of small puts that may wait for a writer; beyond that the agent stops
+// reading from its clients. Eight full groups.
+inline constexpr int64_t kPutBytesWaitingMax = 32 << 20;
+// Groups of up to this many files are synced file by file; larger ones with
+// one syncfs (facts: 3 k/s against 11-17 k/s).
+inline constexpr int kFsyncFilesMax = 2;
+inline constexpr absl::Duration kCheckBlobsInterval = absl::Seconds(60);
+// Blobs in one message of a listing: 500 x 3.3 kB stay below 2 MiB.
+inline constexpr int kListBlobsPage = 500;
+inline constexpr int kDeleteBlobsMax = 1000;
+// Unmarked blobs that a clean stop writes down; with more it counts as an
+// unclean one, after which the disks are searched for them.
+inline constexpr int kUnmarkedSavedMax = 100000;
+
+// --- Index -----------------------------------------------------------------
+
+// Write buffers of the embedded index, all column families together; as much
+// again while full ones are written out. 32 MiB hold 200,000 records.
+inline constexpr int64_t kIndexWriteBufferBytes = 32 << 20;
+// Blocks of the embedded index in memory, its own indexes and filters
+// included: those of 10 M keys take 30 MiB.
+inline constexpr int64_t kIndexCacheBytes = 64 << 20;
+// Its files kept open; each costs about 20 KiB of memory.
+inline constexpr int kIndexOpenFilesMax = 512;
+// Tombstones that one search for old ones looks at: 10,000 x 10 us is 0.1 s.
+inline constexpr int kForgetScanMax = 10000;
+
+}  // namespace cairn::base
+
+#endif  // CAIRN_BASE_LIMITS_H_
