@@ -61,8 +61,8 @@ bool IsPlainAddress(absl::string_view host_and_port) {
 }
 
 std::string SignBlobUrl(const BlobUrl& url, absl::string_view secret) {
-  const std::string path = absl::StrCat(
-      "/", url.subvolume, "/", BlobPath(url.key, url.version, false));
+  const std::string path = absl::StrCat("/", url.subvolume, "/",
+                                        BlobPath(url.key, url.version, false));
   const std::string type = TypeForUrl(url.content_type);
   const std::string gateway = IsPlainAddress(url.gateway) ? url.gateway : "";
   const std::string key = EscapeKeyForUrl(url.key);
