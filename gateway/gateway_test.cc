@@ -1,5 +1,7 @@
 #include "gateway/gateway.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -54,6 +56,7 @@ TEST_F(GatewayTest, OtherMethodsAre405) {
 TEST_F(GatewayTest, TheAccessLogHasOneLineARequestAndNoSecrets) {
   const std::string file =
       std::string(std::getenv("TEST_TMPDIR")) + "/access.log";
+  std::remove(file.c_str());  // Logs are appended to.
   {
     base::AccessLog log(file, "text");
     Services services;
@@ -75,7 +78,7 @@ TEST_F(GatewayTest, TheAccessLogHasOneLineARequestAndNoSecrets) {
   EXPECT_THAT(text.str(), HasSubstr("replica=0000000"));
   EXPECT_THAT(text.str(), HasSubstr("key=/gone status=499"));
   EXPECT_THAT(text.str(), HasSubstr("status=400 rejected=\"two lengths\""));
-  EXPECT_THAT(text.str(), Not(HasSubstr("m=")) );
+  EXPECT_THAT(text.str(), Not(HasSubstr("m=")));
   const std::string lines = text.str();
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3);
 }

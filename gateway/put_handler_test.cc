@@ -210,6 +210,7 @@ TEST_F(PutHandlerTest, FailedConditionsSpareLargeAndExpectedBodies) {
   const auto expects = Begin(
       "PUT", "/foo", {{"if-match", "*"}, {"expect", "100-continue"}}, 3);
   EXPECT_TRUE(expects->wants_body());
+  expects->Vanish();
   const auto refused =
       Begin("PUT", "/foo",
             {{"if-none-match", "*"}, {"expect", "100-continue"}}, 3);
