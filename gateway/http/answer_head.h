@@ -21,10 +21,10 @@ struct AnswerFraming {
 };
 
 // Holds one httplib::Server that never listens: it is handed an in-memory
-// stream with a fixed request, and answers it with what Form() was given. Bodies
-// never pass through it, nor anything a client sent, so its handling of ranges,
-// encodings, percent signs and lengths (all of it wrong somewhere in 0.11.4)
-// cannot come into play. About 3 us a head.
+// stream with a fixed request, and answers it with what Form() was given.
+// Bodies never pass through it, nor anything a client sent, so its handling of
+// ranges, encodings, percent signs and lengths (all of it wrong somewhere in
+// 0.11.4) cannot come into play. About 3 us a head.
 //
 // Not thread-safe: one for each reactor. Does not block.
 class AnswerHead {
