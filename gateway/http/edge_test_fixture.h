@@ -351,7 +351,8 @@ class Client {
   std::string in_;
 };
 
-inline std::string Get(absl::string_view target, absl::string_view headers = "") {
+inline std::string Get(absl::string_view target,
+                       absl::string_view headers = "") {
   return absl::StrCat("GET ", target, " HTTP/1.1\r\nHost: h\r\n", headers,
                       "\r\n");
 }
@@ -360,7 +361,8 @@ inline std::string Put(absl::string_view target, absl::string_view body,
   return absl::StrCat("PUT ", target, " HTTP/1.1\r\nHost: h\r\n", headers,
                       "Content-Length: ", body.size(), "\r\n\r\n", body);
 }
-inline std::string PutChunked(absl::string_view target, absl::string_view chunks) {
+inline std::string PutChunked(absl::string_view target,
+                              absl::string_view chunks) {
   return absl::StrCat("PUT ", target,
                       " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
                       "\r\n",

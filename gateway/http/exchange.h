@@ -21,7 +21,8 @@ namespace cairn::http {
 struct RequestHead {
   std::string method;  // One of those we know: GET HEAD PUT POST DELETE.
   std::string target;  // Raw: "/a%2Fb?list", at most 8 KiB with the line.
-  std::vector<std::pair<std::string, std::string>> headers;  // Names lower-case.
+  // In the order they came; names in lower case, values raw.
+  std::vector<std::pair<std::string, std::string>> headers;
   bool http10 = false;
   // Of the body. -1: chunked, not known. 0: none.
   int64_t content_length = 0;
