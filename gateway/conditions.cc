@@ -64,8 +64,8 @@ absl::optional<int64_t> MakeTime(int year, int month, int day,
   if (!clock_ok || year < 1970 || month < 1 || day < 1) return absl::nullopt;
   const absl::CivilDay date(year, month, day);
   if (date.day() != day) return absl::nullopt;  // The 31st of June.
-  return (date - absl::CivilDay(1970, 1, 1)) * int64_t{86400} +
-         hms[0] * 3600 + hms[1] * 60 + hms[2];
+  return (date - absl::CivilDay(1970, 1, 1)) * int64_t{86400} + hms[0] * 3600 +
+         hms[1] * 60 + hms[2];
 }
 
 // "06 Nov 1994 08:49:37 GMT"
@@ -132,8 +132,8 @@ bool IfRangeHolds(absl::string_view if_range, absl::string_view etag,
 std::vector<EntityTag> ParseEntityTags(absl::string_view list) {
   std::vector<EntityTag> tags;
   while (true) {
-    while (!list.empty() && (list[0] == ' ' || list[0] == '\t' ||
-                             list[0] == ',')) {
+    while (!list.empty() &&
+           (list[0] == ' ' || list[0] == '\t' || list[0] == ',')) {
       list.remove_prefix(1);
     }
     if (list.empty()) return tags;

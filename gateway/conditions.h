@@ -47,9 +47,9 @@ bool IfRangeHolds(absl::string_view if_range, absl::string_view etag,
 
 // One member of an If-Match or If-None-Match list.
 struct EntityTag {
-  bool any = false;     // "*"
-  bool weak = false;    // W/"..."
-  std::string quoted;   // With its quotes.
+  bool any = false;    // "*"
+  bool weak = false;   // W/"..."
+  std::string quoted;  // With its quotes.
 };
 // What can be read of a list; stops at the first byte that fits nothing.
 std::vector<EntityTag> ParseEntityTags(absl::string_view list);

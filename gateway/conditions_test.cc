@@ -95,12 +95,12 @@ TEST(ConditionsTest, AllThreeFormsOfDatesAreRead) {
 
 TEST(ConditionsTest, WhatIsNoDateIsNone) {
   for (const std::string text :
-       {"", "0", "now", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 94 08:49:37 GMT",
-        "Sun, 31 Jun 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT",
-        "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 8:49:37 GMT",
-        "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET",
-        "Sun, -6 Nov 1994 08:49:37 GMT", "Sun, 00 Nov 1994 08:49:37 GMT",
-        "Sun, 06 Nov 1969 08:49:37 GMT"}) {
+       {"", "0", "now", "Sun, 06 Nov 1994 08:49:37",
+        "Sun, 06 Nov 94 08:49:37 GMT", "Sun, 31 Jun 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 24:00:00 GMT", "Sun, 06 Nov 1994 08:60:37 GMT",
+        "Sun, 06 Nov 1994 8:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 08:49:37 CET", "Sun, -6 Nov 1994 08:49:37 GMT",
+        "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1969 08:49:37 GMT"}) {
     EXPECT_EQ(ParseHttpDate(text), absl::nullopt) << text;
   }
 }

@@ -26,8 +26,7 @@ void RespondDeleted(const Call& call, const absl::Status& status) {
 void HandleDelete(CallPtr call) {
   absl::Status status = base::CheckKey(call->target.key);
   if (status.ok()) {
-    status =
-        CheckView(*call->services, call->store().metadata().view().get());
+    status = CheckView(*call->services, call->store().metadata().view().get());
   }
   if (!status.ok()) return call->RespondError(status);
   ResolveWriteConditions(

@@ -116,9 +116,8 @@ absl::Status CheckPrecondition(const v1::Precondition& precondition,
   if (found == nullptr) return failed;
   const auto& any = precondition.md5_any_of();
   const std::string& md5 = found->record.digest().md5();
-  return std::find(any.begin(), any.end(), md5) == any.end()
-             ? failed
-             : absl::OkStatus();
+  return std::find(any.begin(), any.end(), md5) == any.end() ? failed
+                                                             : absl::OkStatus();
 }
 
 }  // namespace
@@ -140,8 +139,8 @@ void FakeStore::Get(std::string key, bool with_value, std::string request_id,
 }
 
 void FakeStore::PutSmall(std::string key, std::string value,
-                         const base::Digest& digest,
-                         client::PutOptions options, client::PutDone done) {
+                         const base::Digest& digest, client::PutOptions options,
+                         client::PutDone done) {
   ++small_puts;
   last_request_id = options.request_id;
   if (!failure.ok()) return done(failure);
@@ -154,8 +153,7 @@ absl::StatusOr<std::unique_ptr<client::LargeWriter>> FakeStore::NewLargeWriter(
   if (!failure.ok()) return failure;
   last_writable = std::move(writable);
   last_size_bytes_expected = size_bytes_expected;
-  return std::make_unique<FakeWriter>(this, std::move(key),
-                                      std::move(options));
+  return std::make_unique<FakeWriter>(this, std::move(key), std::move(options));
 }
 
 absl::StatusOr<client::PutOutcome> FakeStore::Commit(
@@ -244,8 +242,8 @@ std::unique_ptr<client::BlobReader> FakeStore::NewBlobReader(
   if (before_read) before_read();
   const auto found = values.find(key);
   const bool gone =
-      found == values.end() || FromProto(found->second.record.version()) !=
-                                   FromProto(record.version());
+      found == values.end() ||
+      FromProto(found->second.record.version()) != FromProto(record.version());
   if (gone) {
     return std::make_unique<FakeReader>("", read_piece_bytes, 0,
                                         absl::NotFoundError("no such blob"));

@@ -49,9 +49,8 @@ class FakeStore final : public client::StoreClient {
 
   void Get(std::string key, bool with_value, std::string request_id,
            client::GetDone done) override;
-  void PutSmall(std::string key, std::string value,
-                const base::Digest& digest, client::PutOptions options,
-                client::PutDone done) override;
+  void PutSmall(std::string key, std::string value, const base::Digest& digest,
+                client::PutOptions options, client::PutDone done) override;
   absl::StatusOr<std::unique_ptr<client::LargeWriter>> NewLargeWriter(
       std::string key, client::PutOptions options, int64_t size_bytes_expected,
       std::function<void()> writable) override;
@@ -61,8 +60,7 @@ class FakeStore final : public client::StoreClient {
                 client::MetadataClient::ListDone done) override;
   std::unique_ptr<client::BlobReader> NewBlobReader(std::string key,
                                                     const v1::Record& record,
-                                                    int replica,
-                                                    int64_t offset,
+                                                    int replica, int64_t offset,
                                                     int64_t length) override;
   std::vector<int> ReadOrder(const v1::Record& record, uint64_t salt) override;
   FakeMetadata& metadata() override { return fake_metadata; }

@@ -28,8 +28,8 @@ TEST_F(GatewayTest, DeleteIs204Then404) {
 
 TEST_F(GatewayTest, DeleteHasConditions) {
   store_.Put("foo", "bar");
-  EXPECT_EQ(
-      Begin("DELETE", "/foo", {{"if-match", "\"x\""}})->response.status, 412);
+  EXPECT_EQ(Begin("DELETE", "/foo", {{"if-match", "\"x\""}})->response.status,
+            412);
   EXPECT_EQ(Begin("DELETE", "/foo",
                   {{"if-match", "\"00000000000000000000000000000000\""}})
                 ->response.status,
@@ -87,8 +87,8 @@ class AdminServerTest : public ::testing::Test {
  protected:
   std::shared_ptr<FakeExchange> Ask(const std::string& method,
                                     const std::string& target) {
-    auto exchange = std::make_shared<FakeExchange>(method, target,
-                                                   http::RequestHead());
+    auto exchange =
+        std::make_shared<FakeExchange>(method, target, http::RequestHead());
     admin_.OnRequest(exchange);
     return exchange;
   }

@@ -42,10 +42,9 @@ uint64_t NextSalt() {
 ByteRange RangeOf(const Call& call, const v1::Record& record) {
   const http::RequestHead& head = call.head();
   const absl::string_view range = head.Header("range");
-  if (range.empty() ||
-      (head.HasHeader("if-range") &&
-       !IfRangeHolds(head.Header("if-range"), EtagOf(record),
-                     MtimeOf(record)))) {
+  if (range.empty() || (head.HasHeader("if-range") &&
+                        !IfRangeHolds(head.Header("if-range"), EtagOf(record),
+                                      MtimeOf(record)))) {
     return ByteRange();
   }
   return ParseByteRange(range, record.size_bytes());
@@ -67,8 +66,7 @@ bool BeginResponse(const Call& call, const Found& found, ByteRange* range,
   }
   AddValidators(record, &response->headers);
   AddRepresentation(record, &response->headers);
-  AddCairnHeaders(found.view->map, call.target.key, record,
-                  &response->headers);
+  AddCairnHeaders(found.view->map, call.target.key, record, &response->headers);
   if (range->kind == ByteRange::Kind::kPart) {
     response->status = 206;
     response->headers.emplace_back("Content-Range",
@@ -165,8 +163,8 @@ bool IsUp(const v1::ClusterMap& map, const v1::SubvolumeId& where) {
 }
 
 bool MustProxy(const Call& call, const Found& found) {
-  return call.services->proxy_reads || call.target.retry ||
-         found.lookups > 1 || call.head().HasHeader("if-match") ||
+  return call.services->proxy_reads || call.target.retry || found.lookups > 1 ||
+         call.head().HasHeader("if-match") ||
          call.head().HasHeader("if-unmodified-since");
 }
 
@@ -203,8 +201,9 @@ void Answer(const CallPtr& call, Found found) {
       return RespondNotModified(*call, record);
     case ConditionResult::kPreconditionFailed:
       return call->RespondProblem(
-          412, "If-Match or If-Unmodified-Since does not hold: the value has "
-               "changed, read it without them");
+          412,
+          "If-Match or If-Unmodified-Since does not hold: the value has "
+          "changed, read it without them");
     case ConditionResult::kHold:
       break;
   }
@@ -247,8 +246,7 @@ void LookUp(const CallPtr& call, int lookups, base::Version last_version) {
 void HandleGet(CallPtr call) {
   absl::Status status = base::CheckKey(call->target.key);
   if (status.ok()) {
-    status =
-        CheckView(*call->services, call->store().metadata().view().get());
+    status = CheckView(*call->services, call->store().metadata().view().get());
   }
   if (!status.ok()) return call->RespondError(status);
   LookUp(call, 1, base::Version());

@@ -37,9 +37,9 @@ TEST_F(GetHandlerTest, SmallValuesAreAnsweredHere) {
   EXPECT_EQ(get->Header("Last-Modified"), "Tue, 14 Nov 2023 22:13:21 GMT");
   EXPECT_EQ(get->Header("Cairn-Version").size(), 24u);
   EXPECT_EQ(get->Header("Key-Balance"), "balanced");
-  EXPECT_THAT(get->Header("Key-Volumes"),
-              ::testing::MatchesRegex(
-                  "127.0.0.1:330[0-9]/0,127.0.0.1:330[0-9]/0"));
+  EXPECT_THAT(
+      get->Header("Key-Volumes"),
+      ::testing::MatchesRegex("127.0.0.1:330[0-9]/0,127.0.0.1:330[0-9]/0"));
 }
 
 TEST_F(GetHandlerTest, AValueWithoutTypeIsOctets) {
@@ -106,10 +106,10 @@ TEST_F(GetHandlerTest, Conditions) {
   EXPECT_EQ(Get("/foo", {{"if-none-match", "\"x\""}})->response.status, 200);
   EXPECT_EQ(Get("/foo", {{"if-match", "\"x\""}})->response.status, 412);
   EXPECT_EQ(Get("/foo", {{"if-match", Etag("foo")}})->response.status, 200);
-  EXPECT_EQ(Get("/foo", {{"if-modified-since",
-                          "Tue, 14 Nov 2023 22:13:21 GMT"}})
-                ->response.status,
-            304);
+  EXPECT_EQ(
+      Get("/foo", {{"if-modified-since", "Tue, 14 Nov 2023 22:13:21 GMT"}})
+          ->response.status,
+      304);
 }
 
 TEST_F(GetHandlerTest, HeadIsAlways200) {

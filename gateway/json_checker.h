@@ -30,26 +30,26 @@ class JsonChecker {
  private:
   // What the next byte may be.
   enum class State {
-    kValue,          // The beginning of a value.
-    kFirstElement,   // As kValue, or ']'.
-    kFirstName,      // '"' or '}'.
-    kName,           // '"'.
+    kValue,         // The beginning of a value.
+    kFirstElement,  // As kValue, or ']'.
+    kFirstName,     // '"' or '}'.
+    kName,          // '"'.
     kColon,
-    kAfterValue,     // ',' or the end of the container; or nothing more.
+    kAfterValue,  // ',' or the end of the container; or nothing more.
     kString,
-    kEscape,         // Behind a backslash.
-    kHex,            // Within \uXXXX.
-    kLowBackslash,   // Behind a high surrogate: a backslash,
-    kLowU,           // then 'u'.
-    kUtf8,           // Within a character of several bytes.
-    kLiteral,        // Within true, false or null.
-    kMinus,          // Behind '-': a digit.
-    kZero,           // Behind a leading 0.
+    kEscape,        // Behind a backslash.
+    kHex,           // Within \uXXXX.
+    kLowBackslash,  // Behind a high surrogate: a backslash,
+    kLowU,          // then 'u'.
+    kUtf8,          // Within a character of several bytes.
+    kLiteral,       // Within true, false or null.
+    kMinus,         // Behind '-': a digit.
+    kZero,          // Behind a leading 0.
     kInteger,
-    kPoint,          // Behind '.': a digit.
+    kPoint,  // Behind '.': a digit.
     kFraction,
-    kExponent,       // Behind 'e': a sign or a digit.
-    kExponentSign,   // Behind that sign: a digit.
+    kExponent,      // Behind 'e': a sign or a digit.
+    kExponentSign,  // Behind that sign: a digit.
     kExponentDigits,
   };
 

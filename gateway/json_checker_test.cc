@@ -35,15 +35,58 @@ TEST(JsonCheckerTest, TakesJson) {
 }
 
 TEST(JsonCheckerTest, RefusesWhatIsNot) {
-  for (const std::string text :
-       {"", " ", "{", "[", "}", "]", "[1,]", "{\"a\":1,}", "{a:1}", "{'a':1}",
-        "{\"a\"}", "{\"a\" 1}", "{\"a\":}", "[1 2]", "1 2", "01", "-", "1.",
-        ".5", "1e", "1e+", "+1", "0x1", "NaN", "Infinity", "tru", "trux",
-        "nul", "True", "\"", "\"\\x\"", "\"\\u12g4\"", "\"\\u123\"", "\"\n\"",
-        "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800x\"", "\"\\ud800\\n\"",
-        "\"\\ud800\\ud800\"", "\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"",
-        "\"\xf4\x90\x80\x80\"", "\"\xe2\x82\"", "\xef\xbb\xbf{}", "[}", "{]",
-        "{}}", "[]]", "/**/1", "\x0b" "1"}) {
+  for (const std::string text : {"",
+                                 " ",
+                                 "{",
+                                 "[",
+                                 "}",
+                                 "]",
+                                 "[1,]",
+                                 "{\"a\":1,}",
+                                 "{a:1}",
+                                 "{'a':1}",
+                                 "{\"a\"}",
+                                 "{\"a\" 1}",
+                                 "{\"a\":}",
+                                 "[1 2]",
+                                 "1 2",
+                                 "01",
+                                 "-",
+                                 "1.",
+                                 ".5",
+                                 "1e",
+                                 "1e+",
+                                 "+1",
+                                 "0x1",
+                                 "NaN",
+                                 "Infinity",
+                                 "tru",
+                                 "trux",
+                                 "nul",
+                                 "True",
+                                 "\"",
+                                 "\"\\x\"",
+                                 "\"\\u12g4\"",
+                                 "\"\\u123\"",
+                                 "\"\n\"",
+                                 "\"\\ud800\"",
+                                 "\"\\udc00\"",
+                                 "\"\\ud800x\"",
+                                 "\"\\ud800\\n\"",
+                                 "\"\\ud800\\ud800\"",
+                                 "\"\xff\"",
+                                 "\"\xc0\x80\"",
+                                 "\"\xed\xa0\x80\"",
+                                 "\"\xf4\x90\x80\x80\"",
+                                 "\"\xe2\x82\"",
+                                 "\xef\xbb\xbf{}",
+                                 "[}",
+                                 "{]",
+                                 "{}}",
+                                 "[]]",
+                                 "/**/1",
+                                 "\x0b"
+                                 "1"}) {
     EXPECT_EQ(Check(text).code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_FALSE(Check(text, 1).ok()) << text;
   }
@@ -111,10 +154,20 @@ class RandomJson {
     const size_t kind = Pick(depth > 4 ? 5 : 7);
     std::string out = Space();
     if (kind < 5) {
-      static const std::string kScalars[] = {
-          "null", "true", "false", "0", "-1.5e+3", "42", "1E2", "\"\"",
-          "\"a\\n\\u00e4\"", "\"\\ud834\\udd1e\"", "\"\xc3\xa4\xf0\x9f\x98\x80\"",
-          "\"\\\\\"", "0.1", "-0"};
+      static const std::string kScalars[] = {"null",
+                                             "true",
+                                             "false",
+                                             "0",
+                                             "-1.5e+3",
+                                             "42",
+                                             "1E2",
+                                             "\"\"",
+                                             "\"a\\n\\u00e4\"",
+                                             "\"\\ud834\\udd1e\"",
+                                             "\"\xc3\xa4\xf0\x9f\x98\x80\"",
+                                             "\"\\\\\"",
+                                             "0.1",
+                                             "-0"};
       return out + kScalars[Pick(14)] + Space();
     }
     const bool object = kind == 5;
@@ -122,7 +175,8 @@ class RandomJson {
     const size_t count = Pick(4);
     for (size_t i = 0; i < count; ++i) {
       if (i > 0) out += ',';
-      if (object) out += Space() + "\"k" + std::to_string(i) + "\"" + Space() + ":";
+      if (object)
+        out += Space() + "\"k" + std::to_string(i) + "\"" + Space() + ":";
       out += Value(depth + 1);
     }
     return out + Space() + (object ? '}' : ']') + Space();

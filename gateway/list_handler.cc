@@ -31,10 +31,9 @@ void AppendItem(const std::string& key, const v1::Record* record,
   }
   absl::StrAppend(out, "{\"key\":\"", KeyText(key), "\"");
   if (record->version().time_ms() != 0) {
-    const std::string mtime =
-        absl::FormatTime("%Y-%m-%dT%H:%M:%SZ",
-                         absl::FromUnixSeconds(MtimeOf(*record)),
-                         absl::UTCTimeZone());
+    const std::string mtime = absl::FormatTime(
+        "%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(MtimeOf(*record)),
+        absl::UTCTimeZone());
     absl::StrAppend(out, ",\"size\":", record->size_bytes(), ",\"type\":\"",
                     base::JsonEscape(record->metadata().content_type()),
                     "\",\"etag\":\"", base::ToHex(record->digest().md5()),
@@ -77,15 +76,14 @@ class Listing final : public http::BodySource,
   // Reads until the limit or the end, then answers.
   void Collect() {
     if (!complete_) {
-      return FetchPage(
-          [self = shared_from_this()](const absl::Status& status) {
-            if (!status.ok()) return self->Call()->RespondError(status);
-            self->Collect();
-          });
+      return FetchPage([self = shared_from_this()](const absl::Status& status) {
+        if (!status.ok()) return self->Call()->RespondError(status);
+        self->Collect();
+      });
     }
     http::Response response = JsonResponse();
-    response.body = absl::StrCat("{\"next\":\"", NextText(), "\",\"keys\":[",
-                                 text_, "]}");
+    response.body =
+        absl::StrCat("{\"next\":\"", NextText(), "\",\"keys\":[", text_, "]}");
     Call()->Respond(std::move(response));
   }
 
@@ -131,8 +129,8 @@ class Listing final : public http::BodySource,
 
   // Adds the next page to text_.
   void FetchPage(std::function<void(const absl::Status&)> done) {
-    const int64_t page_keys_max = target_.long_form ? base::kListPageRecordsMax
-                                                    : base::kListPageKeysMax;
+    const int64_t page_keys_max =
+        target_.long_form ? base::kListPageRecordsMax : base::kListPageKeysMax;
     v1::ListKeysRequest request;
     request.set_prefix(target_.key);
     request.set_start(next_);
@@ -140,21 +138,20 @@ class Listing final : public http::BodySource,
     request.set_with_records(target_.long_form);
     request.set_page_size(static_cast<int32_t>(
         all_ ? page_keys_max : std::min(page_keys_max, keys_left_)));
-    store_->ListKeys(
-        std::move(request),
-        [self = shared_from_this(), done = std::move(done)](
-            const absl::StatusOr<v1::ListKeysResponse>& page) {
-          if (page.ok()) self->AddPage(*page);
-          done(page.status());
-        });
+    store_->ListKeys(std::move(request),
+                     [self = shared_from_this(), done = std::move(done)](
+                         const absl::StatusOr<v1::ListKeysResponse>& page) {
+                       if (page.ok()) self->AddPage(*page);
+                       done(page.status());
+                     });
   }
 
   void AddPage(const v1::ListKeysResponse& page) {
     for (int i = 0; i < page.keys_size(); ++i) {
-      const v1::Record* record =
-          !target_.long_form        ? nullptr
-          : i < page.records_size() ? &page.records(i)
-                                    : &v1::Record::default_instance();
+      const v1::Record* record = !target_.long_form ? nullptr
+                                 : i < page.records_size()
+                                     ? &page.records(i)
+                                     : &v1::Record::default_instance();
       AppendItem(page.keys(i), record, &text_);
     }
     keys_left_ -= page.keys_size();

@@ -43,8 +43,7 @@ TEST_F(ListHandlerTest, NextContinuesWhenPastedAsItIs) {
   std::string all;
   std::string start;
   for (int i = 0; i < 6; ++i) {
-    const std::string body =
-        Get("/?list&limit=1&start=" + start)->Body();
+    const std::string body = Get("/?list&limit=1&start=" + start)->Body();
     all += nlohmann::json::parse(body)["keys"][0].get<std::string>() + " ";
     start = NextOf(body);
   }

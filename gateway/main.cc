@@ -36,8 +36,7 @@ ABSL_FLAG(std::string, access_log, "",
           "access.log in --data, none without --data");
 ABSL_FLAG(int, threads, 2, "event loops that serve clients");
 ABSL_FLAG(int, max_connections, 20000, "clients connected at a time");
-ABSL_FLAG(int, max_connections_per_ip, 20000,
-          "of those, from one address");
+ABSL_FLAG(int, max_connections_per_ip, 20000, "of those, from one address");
 ABSL_FLAG(int, max_head_kib, 16, "size of a request's head, KiB");
 ABSL_FLAG(int, head_timeout_s, 10,
           "seconds in which the head of a request must have come");
@@ -83,8 +82,8 @@ absl::StatusOr<std::string> AccessLogFile() {
 
 absl::Status CheckNumbers() {
   RETURN_IF_ERROR(CheckPositive("threads", absl::GetFlag(FLAGS_threads), 256));
-  RETURN_IF_ERROR(CheckPositive(
-      "max_connections", absl::GetFlag(FLAGS_max_connections), 1000000));
+  RETURN_IF_ERROR(CheckPositive("max_connections",
+                                absl::GetFlag(FLAGS_max_connections), 1000000));
   RETURN_IF_ERROR(CheckPositive("max_connections_per_ip",
                                 absl::GetFlag(FLAGS_max_connections_per_ip),
                                 1000000));
@@ -164,8 +163,7 @@ void Run() {
   }
   client::GrpcMetadataOptions metadata_options;
   metadata_options.master_address = config->services.master_address;
-  metadata_options.client_name =
-      absl::StrCat("gateway ", config->edge.listen);
+  metadata_options.client_name = absl::StrCat("gateway ", config->edge.listen);
   auto metadata = client::NewGrpcMetadataClient(metadata_options);
   auto store = client::NewStoreClient(metadata.get());
   config->services.store = store.get();

@@ -46,11 +46,11 @@ void ProxySource::Read(Done done) {
   if (reader_ == nullptr) {
     if (next_replica_ == order_.size()) return done(failure_);
     replica_ = order_[next_replica_++];
-    reader_ = store_->NewBlobReader(key_, record_, replica_, offset_,
-                                    end_ - offset_);
+    reader_ =
+        store_->NewBlobReader(key_, record_, replica_, offset_, end_ - offset_);
   }
-  reader_->Read([self = shared_from_this(), done = std::move(done)](
-                    absl::StatusOr<std::string> piece) {
+  reader_->Read([self = shared_from_this(),
+                 done = std::move(done)](absl::StatusOr<std::string> piece) {
     self->OnPiece(std::move(piece), done);
   });
 }

@@ -34,8 +34,8 @@ void RespondPut(const Call& call,
   http::Response response;
   response.status = outcome->replaced ? 204 : 201;
   response.headers.emplace_back("ETag", EtagOf(outcome->record));
-  response.headers.emplace_back(
-      "Cairn-Version", FromProto(outcome->record.version()).ToHex());
+  response.headers.emplace_back("Cairn-Version",
+                                FromProto(outcome->record.version()).ToHex());
   call.Respond(std::move(response));
 }
 

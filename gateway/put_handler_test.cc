@@ -78,16 +78,15 @@ TEST_F(PutHandlerTest, AnEmptyValueIsAValue) {
 }
 
 TEST_F(PutHandlerTest, TooLargeIs413BeforeTheBody) {
-  const auto exchange =
-      Begin("PUT", "/foo", {}, (int64_t{5} << 40) + 1);
+  const auto exchange = Begin("PUT", "/foo", {}, (int64_t{5} << 40) + 1);
   EXPECT_EQ(exchange->response.status, 413);
   EXPECT_FALSE(exchange->wants_body());
 }
 
 TEST_F(PutHandlerTest, ContentMd5IsCheckedBeforeAnythingIsVisible) {
-  EXPECT_EQ(Put("/foo", "bar", {{"content-md5", kBarMd5Base64}})
-                ->response.status,
-            201);
+  EXPECT_EQ(
+      Put("/foo", "bar", {{"content-md5", kBarMd5Base64}})->response.status,
+      201);
   const auto wrong = Put("/foo", "baz", {{"content-md5", kBarMd5Base64}});
   EXPECT_EQ(wrong->response.status, 400);
   EXPECT_THAT(wrong->response.body, HasSubstr(kBarMd5));
@@ -164,12 +163,10 @@ TEST_F(PutHandlerTest, IfMatchWritesOnlyOverThatEtag) {
   Put("/foo", "bar");
   EXPECT_EQ(Put("/foo", "x", {{"if-match", "\"other\""}})->response.status,
             412);
-  EXPECT_EQ(
-      Put("/foo", "x", {{"if-match", std::string("W/") + kBarEtag}})
-          ->response.status,
-      412);
-  EXPECT_EQ(Put("/foo", "baz",
-                {{"if-match", "\"0\""}, {"if-match", kBarEtag}})
+  EXPECT_EQ(Put("/foo", "x", {{"if-match", std::string("W/") + kBarEtag}})
+                ->response.status,
+            412);
+  EXPECT_EQ(Put("/foo", "baz", {{"if-match", "\"0\""}, {"if-match", kBarEtag}})
                 ->response.status,
             204);
   EXPECT_EQ(Put("/foo", "bar", {{"if-match", "*"}})->response.status, 204);
@@ -200,20 +197,18 @@ TEST_F(PutHandlerTest, PostWritesOnlyNewKeys) {
 
 TEST_F(PutHandlerTest, FailedConditionsSpareLargeAndExpectedBodies) {
   Put("/foo", "bar");
-  const auto large =
-      Begin("PUT", "/foo", {{"if-none-match", "*"}}, 1 << 20);
+  const auto large = Begin("PUT", "/foo", {{"if-none-match", "*"}}, 1 << 20);
   EXPECT_EQ(large->response.status, 412);
   EXPECT_FALSE(large->wants_body());
   const auto chunked = Begin("POST", "/foo", {}, -1);
   EXPECT_EQ(chunked->response.status, 409);
   EXPECT_FALSE(chunked->wants_body());
-  const auto expects = Begin(
-      "PUT", "/foo", {{"if-match", "*"}, {"expect", "100-continue"}}, 3);
+  const auto expects =
+      Begin("PUT", "/foo", {{"if-match", "*"}, {"expect", "100-continue"}}, 3);
   EXPECT_TRUE(expects->wants_body());
   expects->Vanish();
-  const auto refused =
-      Begin("PUT", "/foo",
-            {{"if-none-match", "*"}, {"expect", "100-continue"}}, 3);
+  const auto refused = Begin(
+      "PUT", "/foo", {{"if-none-match", "*"}, {"expect", "100-continue"}}, 3);
   EXPECT_EQ(refused->response.status, 412);
   EXPECT_FALSE(refused->wants_body());
 }

@@ -17,8 +17,7 @@ constexpr size_t kHostBytesMax = 253 + 6;
 
 absl::optional<std::string> RedirectUrl(const Call& call,
                                         const v1::ClusterMap& map,
-                                        const v1::Record& record,
-                                        int replica) {
+                                        const v1::Record& record, int replica) {
   const v1::ValueMetadata& metadata = record.metadata();
   const v1::SubvolumeId& where = record.replicas(replica);
   const v1::Volume* volume = placement::FindVolume(map, where.volume_id());
@@ -44,8 +43,7 @@ absl::optional<std::string> RedirectUrl(const Call& call,
 std::string ReturnAddress(const http::RequestHead& head,
                           absl::string_view fallback) {
   const absl::string_view host = head.Header("host");
-  const bool plain =
-      host.size() <= kHostBytesMax && base::IsPlainAddress(host);
+  const bool plain = host.size() <= kHostBytesMax && base::IsPlainAddress(host);
   return std::string(plain ? host : fallback);
 }
 

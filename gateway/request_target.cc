@@ -18,8 +18,9 @@ absl::StatusOr<std::string> Decode(absl::string_view escaped,
   auto decoded = base::Unescape(escaped);
   if (decoded.ok()) return decoded;
   return absl::InvalidArgumentError(absl::StrCat(
-      what, " holds a '%' that is not followed by two hexadecimal digits: "
-            "write a percent sign as %25"));
+      what,
+      " holds a '%' that is not followed by two hexadecimal digits: "
+      "write a percent sign as %25"));
 }
 
 absl::StatusOr<int64_t> ParseLimit(absl::string_view text) {

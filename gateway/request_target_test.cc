@@ -100,8 +100,8 @@ TEST(RequestTargetTest, TheRestBehindASecondQuestionMarkIsQuery) {
 }
 
 TEST(RequestTargetTest, LimitsThatAreNoNumbersAreRefused) {
-  for (const std::string limit : {"", "x", "-1", "1.5", "1e3",
-                                  "99999999999999999999"}) {
+  for (const std::string limit :
+       {"", "x", "-1", "1.5", "1e3", "99999999999999999999"}) {
     EXPECT_FALSE(ParseRequestTarget("/?list&limit=" + limit).ok()) << limit;
   }
   EXPECT_EQ(ParseRequestTarget("/?list&limit=0")->limit, 0);

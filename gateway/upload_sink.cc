@@ -32,8 +32,9 @@ bool UploadSink::OnPiece(const client::Piece& piece) {
   if (call_ == nullptr) return true;
   size_bytes_ += piece.size;
   if (size_bytes_ > base::kValueBytesMax) {
-    Drop()->RespondProblem(413, "the value is larger than 5 TiB, the most a "
-                                "key can hold");
+    Drop()->RespondProblem(413,
+                           "the value is larger than 5 TiB, the most a "
+                           "key can hold");
     return true;
   }
   hasher_.Update(piece.view());

@@ -26,8 +26,8 @@ class UploadSink final : public http::BodySink,
                          public std::enable_shared_from_this<UploadSink> {
  public:
   // `respond` gets the outcome, exactly once; not after OnAbort().
-  using RespondPut = std::function<void(const Call& call,
-                                        absl::StatusOr<client::PutOutcome>)>;
+  using RespondPut =
+      std::function<void(const Call& call, absl::StatusOr<client::PutOutcome>)>;
   UploadSink(CallPtr call, PutRequest request, client::PutOptions options,
              RespondPut respond);
 

@@ -51,8 +51,7 @@ void AddCairnHeaders(const v1::ClusterMap& map, absl::string_view key,
   headers->emplace_back("Content-Md5", base::ToHex(record.digest().md5()));
   headers->emplace_back("Key-Volumes", VolumesText(map, record));
   headers->emplace_back(
-      "Key-Balance",
-      IsBalanced(map, key, record) ? "balanced" : "unbalanced");
+      "Key-Balance", IsBalanced(map, key, record) ? "balanced" : "unbalanced");
   for (const auto& [name, value] : record.metadata().user()) {
     headers->emplace_back(absl::StrCat("x-cairn-meta-", name), value);
   }
