@@ -1,0 +1,79 @@
+#include "master/admin_service.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "base/limits.h"
+#include "base/program.h"
+#include "master/cluster_state.h"
+#include "placement/placement.h"
+#include "proto/convert.h"
+#include "rpc/server.h"
+
+namespace cairn::master {
+namespace {
+
+constexpr char kFsyncNote[] =
+    "An acknowledged write is synced to disk on every replica and in the "
+    "index; a power cut loses none.";
+constexpr char kOsNote[] =
+    "An acknowledged write is in the page cache of every replica's machine: a "
+    "killed process loses none, a power cut may lose those of the last half "
+    "minute; start the master with --durability=fsync to sync them.";
+
+}  // namespace
+
+grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
+                                     const v1::GetStatusRequest* request,
+                                     v1::GetStatusResponse* response) {
+  const Membership::View view = membership_->view();
+  std::string reason = view->unavailable_reason;
+  if (reason.empty()) {
+    reason = std::string(placement::CheckWritable(view->map).message());
+  }
+  response->set_ready(reason.empty());
+  response->set_not_ready_reason(reason);
+  *response->mutable_map() = WithoutSecrets(view->map);
+  response->set_index_uri(index_->uri());
+  const index::IndexStats stats = index_->Stats();
+  response->set_keys_count(stats.keys_count);
+  response->set_removals_waiting_count(stats.removals_count);
+  response->set_tombstones_count(stats.tombstones_count);
+  response->set_index_full(stats.full);
+  response->set_durability_note(
+      view->map.durability() == v1::DURABILITY_OS ? kOsNote : kFsyncNote);
+  response->set_program_version(base::kProgramVersion);
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::ListVolumes(grpc::ServerContext* context,
+                                       const v1::ListVolumesRequest* request,
+                                       v1::ListVolumesResponse* response) {
+  uint32_t after = 0;
+  if (!request->page_token().empty() &&
+      !absl::SimpleHexAtoi(request->page_token(), &after)) {
+    return rpc::ToGrpc(absl::InvalidArgumentError(
+        "page_token: give the next_page_token of the page before, unchanged"));
+  }
+  if (request->page_size() < 0 || request->page_size() > base::kVolumesMax) {
+    return rpc::ToGrpc(absl::InvalidArgumentError(
+        absl::StrCat("page_size=", request->page_size(), ": give 1 to ",
+                     base::kVolumesMax, ", or 0 for that many")));
+  }
+  const int size =
+      request->page_size() == 0 ? base::kVolumesMax : request->page_size();
+  for (v1::Volume& volume : membership_->Volumes()) {
+    if (volume.volume_id() <= after) continue;
+    if (response->volumes_size() == size) {
+      response->set_next_page_token(VolumeIdText(
+          response->volumes(response->volumes_size() - 1).volume_id()));
+      break;
+    }
+    *response->add_volumes() = std::move(volume);
+  }
+  return grpc::Status::OK;
+}
+
+}  // namespace cairn::master

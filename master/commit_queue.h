@@ -1,0 +1,86 @@
+// All writes of the index go through one thread, in groups: what arrives while
+// a group is being synced forms the next. No timers, so an idle master adds no
+// wait, and one sync serves as many commits as came in its time.
+
+#ifndef CAIRN_MASTER_COMMIT_QUEUE_H_
+#define CAIRN_MASTER_COMMIT_QUEUE_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "base/mutex.h"
+#include "index/index_store.h"
+
+namespace cairn::master {
+
+// Who wants to know what became of commits. Called on the queue's thread (or,
+// for shed load, from within Submit()), which must not be held up.
+class CommitSink {
+ public:
+  virtual ~CommitSink() = default;
+  // `result.status` is kUnavailable when the outcome is unknown or the cluster
+  // serves nothing.
+  virtual void OnCommitted(int64_t op_id, index::MutationResult result) = 0;
+  // All results of a group that concern this sink have been handed over: the
+  // moment to send them off in one message.
+  virtual void OnGroupEnd() {}
+};
+
+struct PendingCommit {
+  index::Mutation mutation;
+  std::shared_ptr<CommitSink> sink;
+  int64_t op_id = 0;  // Handed back to the sink.
+};
+
+// Thread safety: any method from any thread.
+class CommitQueue {
+ public:
+  struct Options {
+    index::IndexStore* index = nullptr;  // Outlives the queue.
+    std::function<int64_t()> now_ms;     // The index's clock.
+    // Asked right before the group is written; what is not OK is answered with
+    // that status and left out. May be empty.
+    std::function<absl::Status(const index::Mutation&)> check;
+    // After each group in which something was written, before the sinks are
+    // told; with what kPut mutations have put into the removal queue.
+    std::function<void(std::vector<index::Removal> removals)> on_written;
+  };
+  explicit CommitQueue(Options options);
+  ~CommitQueue();
+  CommitQueue(const CommitQueue&) = delete;
+  CommitQueue& operator=(const CommitQueue&) = delete;
+
+  // Never blocks. Commits of one call keep their order. When too much waits,
+  // all of the call are answered kUnavailable at once.
+  void Submit(std::vector<PendingCommit> commits);
+
+  // Writes and answers what waits, then ends the thread. What comes later is
+  // answered kUnavailable.
+  void Stop();
+
+ private:
+  void Run();
+  // Takes the next group; false: the queue has been stopped and is empty.
+  bool TakeGroup(std::vector<PendingCommit>* group);
+  void CommitGroup(std::vector<PendingCommit> group);
+  void Answer(std::vector<PendingCommit> group,
+              std::vector<index::MutationResult> results);
+
+  const Options options_;
+  base::Mutex mu_;
+  base::CondVar work_;
+  std::deque<PendingCommit> waiting_ ABSL_GUARDED_BY(mu_);
+  int64_t waiting_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;  // Last: it sees all of the above.
+};
+
+}  // namespace cairn::master
+
+#endif  // CAIRN_MASTER_COMMIT_QUEUE_H_

@@ -1,0 +1,126 @@
+// cairn-master: owns the index and the cluster map, decides the order of
+// writes.
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/program.h"
+#include "base/status.h"
+#include "index/index_store.h"
+#include "master/master.h"
+
+ABSL_FLAG(std::string, listen, "127.0.0.1:3100",
+          "where gRPC listens, host:port");
+ABSL_FLAG(std::string, data, "./data/master",
+          "directory of the master; made if missing");
+ABSL_FLAG(std::string, index, "",
+          "where the index is; empty: rocksdb:DATA/index");
+ABSL_FLAG(int, replicas, 2,
+          "on how many volumes each value lies; fixed for a cluster's life");
+ABSL_FLAG(int, subvolumes, 4,
+          "subvolumes (disks) of each volume; fixed for a cluster's life");
+ABSL_FLAG(std::string, durability, "fsync",
+          "what an answered write has survived: fsync (a power cut) or os (the "
+          "death of any process)");
+ABSL_FLAG(int64_t, inline_max, cairn::base::kInlineBytesDefault,
+          "values up to this many bytes are kept in the index too");
+ABSL_FLAG(bool, insecure, false,
+          "allow --listen beyond loopback although nobody is asked for a "
+          "credential");
+
+namespace cairn::master {
+namespace {
+
+constexpr char kUsage[] =
+    "cairn-master keeps Cairn's index and cluster map: start it first, then "
+    "the volumes and gateways.\n\n"
+    "  cairn-master --data=/var/lib/cairn/master --replicas=2";
+
+absl::Status CheckRange(absl::string_view flag, int64_t value, int64_t min,
+                        int64_t max) {
+  if (value >= min && value <= max) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--", flag, "=", value, " is out of range: give ", min, " to ", max));
+}
+
+absl::StatusOr<v1::Durability> ParseDurability(const std::string& text) {
+  if (text == "fsync") return v1::DURABILITY_FSYNC;
+  if (text == "os") return v1::DURABILITY_OS;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--durability=", text, ": give fsync or os"));
+}
+
+absl::StatusOr<ClusterSettings> SettingsOfFlags() {
+  ClusterSettings settings;
+  settings.replicas = absl::GetFlag(FLAGS_replicas);
+  settings.subvolumes_per_volume = absl::GetFlag(FLAGS_subvolumes);
+  settings.inline_bytes_max = absl::GetFlag(FLAGS_inline_max);
+  RETURN_IF_ERROR(
+      CheckRange("replicas", settings.replicas, 1, base::kReplicasMax));
+  RETURN_IF_ERROR(CheckRange("subvolumes", settings.subvolumes_per_volume, 1,
+                             base::kSubvolumesMax));
+  RETURN_IF_ERROR(CheckRange("inline_max", settings.inline_bytes_max, 0,
+                             base::kInlineBytesMax));
+  ASSIGN_OR_RETURN(settings.durability,
+                   ParseDurability(absl::GetFlag(FLAGS_durability)));
+  return settings;
+}
+
+// Makes the directory and locks it; the lock lasts as long as the process.
+absl::Status TakeDirectory(const std::string& data) {
+  std::error_code error;
+  std::filesystem::create_directories(data, error);
+  if (error) return base::PosixError("mkdir", data, error.value());
+  const std::string path = absl::StrCat(data, "/lock");
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) return base::PosixError("open", path, errno);
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  if (errno != EWOULDBLOCK) return base::PosixError("flock", path, errno);
+  return absl::FailedPreconditionError(
+      absl::StrCat(data,
+                   " is in use by another master: stop that one, or give "
+                   "another --data"));
+}
+
+absl::Status Run() {
+  ASSIGN_OR_RETURN(const ClusterSettings settings, SettingsOfFlags());
+  const std::string listen = absl::GetFlag(FLAGS_listen);
+  RETURN_IF_ERROR(base::CheckListenAddress("listen", listen,
+                                           absl::GetFlag(FLAGS_insecure)));
+  const std::string data = absl::GetFlag(FLAGS_data);
+  RETURN_IF_ERROR(TakeDirectory(data));
+  std::string uri = absl::GetFlag(FLAGS_index);
+  if (uri.empty()) uri = absl::StrCat("rocksdb:", data, "/index");
+  index::OpenOptions open_options;
+  open_options.durability = settings.durability;
+  ASSIGN_OR_RETURN(const auto index, index::OpenIndexStore(uri, open_options));
+  ASSIGN_OR_RETURN(const auto master,
+                   Master::Start(index.get(), {settings, listen}));
+  base::LogInfo("serving gRPC on ", listen, ", the index is ", index->uri());
+  base::WaitForStop();
+  master->Stop(base::kDrainDeadline / 2);
+  base::LogInfo("stopped");
+  base::FlushLogs();
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace cairn::master
+
+int main(int argc, char** argv) {
+  cairn::base::StartProgram(argc, argv, "cairn-master", cairn::master::kUsage);
+  const absl::Status ran = cairn::master::Run();
+  if (!ran.ok()) cairn::base::RefuseToStart(ran);
+  return 0;
+}

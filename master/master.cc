@@ -1,0 +1,191 @@
+#include "master/master.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/limits.h"
+#include "base/logging.h"
+#include "base/status.h"
+#include "master/commit_check.h"
+#include "rpc/server.h"
+
+namespace cairn::master {
+namespace {
+
+// A few times in each heartbeat interval, so that "down" is said in time.
+const absl::Duration kKeeperPause = base::kHeartbeatInterval / 5;
+// Lookups block on the disk: with two threads, those of one client do not hold
+// up another's.
+constexpr int kBatchThreads = 2;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Master>> Master::Start(index::IndexStore* index,
+                                                      const Options& options) {
+  std::unique_ptr<Master> master(new Master(index));
+  RETURN_IF_ERROR(master->Open(options.settings));
+  master->MakeWritePath();
+  RETURN_IF_ERROR(master->Serve(options.listen_address));
+  master->removals_->Start();
+  master->keeper_ = std::thread([m = master.get()] { m->KeepTime(); });
+  return master;
+}
+
+Master::~Master() { Stop(absl::ZeroDuration()); }
+
+absl::Status Master::Open(const ClusterSettings& settings) {
+  ASSIGN_OR_RETURN(v1::ClusterMap map, OpenCluster(index_, settings));
+  ASSIGN_OR_RETURN(clock_, IndexClock::Open(index_));
+  ASSIGN_OR_RETURN(mark_, IndexMark::Open(index_));
+  ASSIGN_OR_RETURN(const int64_t writer_id, index_->NextNumber("writer_id"));
+  versions_.SetWriterId(static_cast<uint32_t>(writer_id));
+  versions_.Observe(clock_->NowMs());
+  // Grows with each start, as the clock does, and also over a lost index.
+  fencing_number_ = clock_->NowMs();
+  Membership::Options membership;
+  membership.index = index_;
+  membership.mark = mark_.get();
+  membership.map = std::move(map);
+  membership.fencing_number = fencing_number_;
+  membership_ = std::make_unique<Membership>(std::move(membership));
+  return absl::OkStatus();
+}
+
+void Master::MakeWritePath() {
+  const auto view = [this] { return membership_->view(); };
+  const auto now_ms = [this] { return clock_->NowMs(); };
+  agents_ = std::make_unique<PooledAgents>(view);
+
+  RemovalJob::Options removals;
+  removals.index = index_;
+  removals.agents = agents_.get();
+  removals.view = view;
+  removals.now_ms = now_ms;
+  removals.fencing_number = fencing_number_;
+  removals_ = std::make_unique<RemovalJob>(std::move(removals));
+
+  CommitQueue::Options commits;
+  commits.index = index_;
+  commits.now_ms = now_ms;
+  commits.check = [this](const index::Mutation& mutation) {
+    return CheckMutation(mutation);
+  };
+  commits.on_written = [this](std::vector<index::Removal> fresh) {
+    mark_->NoteCommit();
+    removals_->Add(std::move(fresh));
+  };
+  commits_ = std::make_unique<CommitQueue>(std::move(commits));
+
+  DeleteCoordinator::Options deletes;
+  deletes.index = index_;
+  deletes.commits = commits_.get();
+  deletes.agents = agents_.get();
+  deletes.clock = &versions_;
+  deletes.now_ms = now_ms;
+  deletes.view = view;
+  deletes.on_unconfirmed = [this](uint32_t volume_id) {
+    removals_->NoteBacklog(volume_id);
+  };
+  deletes.fencing_number = fencing_number_;
+  deletes_ = std::make_unique<DeleteCoordinator>(std::move(deletes));
+}
+
+absl::Status Master::CheckMutation(const index::Mutation& mutation) {
+  const Membership::View view = membership_->view();
+  if (!view->unavailable_reason.empty()) {
+    return absl::UnavailableError(view->unavailable_reason);
+  }
+  if (mutation.kind != index::Mutation::Kind::kPut) return absl::OkStatus();
+  return CheckPut(view->map, mutation);
+}
+
+absl::Status Master::Serve(const std::string& listen_address) {
+  const auto now_ms = [this] { return clock_->NowMs(); };
+  metadata_ = std::make_unique<InProcessMetadata>(
+      InProcessMetadata::Options{index_, membership_.get(), commits_.get(),
+                                 deletes_.get(), &versions_, now_ms});
+  store_ = client::NewStoreClient(metadata_.get());
+  batches_ = std::make_unique<BatchHandler>(BatchHandler::Options{
+      index_, membership_.get(), commits_.get(), deletes_.get(), now_ms});
+  metadata_service_ = std::make_unique<MetadataService>(
+      MetadataService::Options{index_, membership_.get(), now_ms});
+  admin_service_ = std::make_unique<AdminService>(index_, membership_.get());
+  store_service_ = std::make_unique<StoreService>(store_.get());
+  batch_server_ =
+      std::make_unique<rpc::BatchServer<v1::BatchRequest, v1::BatchResponse>>(
+          batches_.get());
+
+  grpc::ServerBuilder builder;
+  rpc::ConfigureServer(&builder);
+  builder.RegisterService(metadata_service_.get());
+  builder.RegisterService(admin_service_.get());
+  builder.RegisterService(store_service_.get());
+  batch_server_->Register(
+      &builder, [this](grpc::ServerContext* context, auto* stream,
+                       grpc::ServerCompletionQueue* cq, void* tag) {
+        metadata_service_->RequestBatch(context, stream, cq, cq, tag);
+      });
+  ASSIGN_OR_RETURN(server_, rpc::StartServer(&builder, listen_address));
+  batch_server_->Start(kBatchThreads);
+  return absl::OkStatus();
+}
+
+void Master::KeepTime() {
+  absl::Time heartbeat_at = absl::InfinitePast();
+  while (true) {
+    {
+      base::MutexLock lock(&mu_);
+      if (!stopping_) stop_.WaitFor(&mu_, kKeeperPause);
+      if (stopping_) return;
+    }
+    const bool heartbeat = absl::Now() >= heartbeat_at;
+    if (heartbeat) heartbeat_at = absl::Now() + base::kHeartbeatInterval;
+    KeepTimeOnce(heartbeat);
+  }
+}
+
+void Master::KeepTimeOnce(bool heartbeat) {
+  membership_->Tick();
+  batches_->Tick();
+  if (!heartbeat) return;
+  absl::Status status = clock_->Reserve();
+  // A mark that grew in a lost index would hide the loss.
+  if (membership_->CheckServing().ok()) status.Update(mark_->Advance());
+  if (!status.ok())
+    base::LogWarning("writing to the index: ", status.message());
+}
+
+void Master::Stop(absl::Duration timeout) {
+  {
+    base::MutexLock lock(&mu_);
+    if (stopping_) return;
+    stopping_ = true;
+    stop_.SignalAll();
+  }
+  if (keeper_.joinable()) keeper_.join();
+  if (metadata_service_ != nullptr) metadata_service_->StopWatches();
+  if (server_ != nullptr) {
+    batches_->Drain(timeout);
+    server_->Shutdown(absl::ToChronoTime(absl::Now() + timeout));
+  }
+  if (batch_server_ != nullptr) batch_server_->Stop();
+  // Nobody asks the agents any more when they go; they answer what is under
+  // way, so those who wait for that go after them.
+  if (removals_ != nullptr) removals_->Stop();
+  store_service_ = nullptr;
+  store_ = nullptr;
+  if (commits_ != nullptr) commits_->Stop();
+  agents_ = nullptr;
+  if (deletes_ != nullptr) deletes_->Stop();
+  if (mark_ != nullptr && membership_ != nullptr &&
+      membership_->CheckServing().ok()) {
+    mark_->Advance().IgnoreError();  // The next start's first heartbeat does.
+  }
+  if (clock_ != nullptr) {
+    const absl::Status released = clock_->Release();
+    if (!released.ok()) base::LogWarning(released.message());
+  }
+}
+
+}  // namespace cairn::master
