@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
@@ -39,7 +40,8 @@ std::string program_name = "cairn";  // Set once, by StartProgram().
 // absl's own --help exits with 1 and lists the flags of every library.
 void PrintHelp(absl::string_view usage) {
   std::printf("%s\n\nOptions:\n", std::string(usage).c_str());
-  for (const auto& [name, flag] : absl::GetAllFlags()) {
+  const auto flags = absl::GetAllFlags();  // In no order.
+  for (const auto& [name, flag] : std::map(flags.begin(), flags.end())) {
     const std::string file = flag->Filename();
     const bool ours =
         !absl::StrContains(file, "absl/") && !absl::StrContains(file, "abseil");
