@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
-#include <string>
+#include <cstdint>
+#include <optional>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
 
@@ -12,130 +13,150 @@ namespace cairn::placement {
 namespace {
 
 struct Candidate {
+  double score = 0;
   Target target;
-  double score;
-  const v1::Volume* volume;
+  absl::string_view zone;
 };
+using Candidates = absl::InlinedVector<Candidate, 16>;
 
-// The finalizer of SplitMix64 (Steele, Lea, Flood 2014): spreads one hash of
-// the key over all subvolumes without hashing the key again for each.
+// SplitMix64's finalizer (Steele, Lea and Flood, 2014): each bit of the input
+// changes each bit of the result with probability 1/2.
 uint64_t Mix(uint64_t x) {
-  x ^= x >> 30;
-  x *= 0xbf58476d1ce4e5b9ULL;
-  x ^= x >> 27;
-  x *= 0x94d049bb133111ebULL;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
   return x ^ (x >> 31);
 }
 
-double Score(uint64_t key_hash, uint32_t volume_id, int subvolume,
-             double weight) {
-  const uint64_t salt = uint64_t{volume_id} << 16 | subvolume;
-  const uint64_t hash =
-      Mix(key_hash ^ Mix(salt * 0x9e3779b97f4a7c15ULL + 0x1234567));
-  // 53 bits, never 0 nor 1.
-  const double u = (static_cast<double>(hash >> 11) + 0.5) / 9007199254740992.0;
-  return -weight / std::log(u);
+bool TakesNewBlobs(const v1::Volume& volume, int subvolume) {
+  return volume.state() == v1::VOLUME_STATE_UP &&
+         subvolume < volume.subvolumes_size() &&
+         !volume.subvolumes(subvolume).full() &&
+         !volume.subvolumes(subvolume).failed();
 }
 
-bool Usable(const v1::Subvolume& disk) {
-  return !disk.full() && !disk.failed();
+// The best subvolume of a volume; nothing when none is eligible. All
+// subvolumes of a volume weigh the same, so the highest draw has the highest
+// score, and one logarithm a volume is enough.
+std::optional<Candidate> Draw(const v1::Volume& volume, int subvolumes_count,
+                              uint64_t key_hash, bool writable_only) {
+  Target best{volume.volume_id(), -1};
+  uint64_t best_draw = 0;
+  for (int i = 0; i < subvolumes_count; ++i) {
+    if (writable_only && !TakesNewBlobs(volume, i)) continue;
+    const uint64_t place =
+        Mix((uint64_t{volume.volume_id()} << 32) | static_cast<uint32_t>(i));
+    const uint64_t draw = Mix(key_hash + place);
+    if (best.subvolume < 0 || draw > best_draw) {
+      best.subvolume = i;
+      best_draw = draw;
+    }
+  }
+  if (best.subvolume < 0) return std::nullopt;
+  // The upper 53 bits as a number in (0, 1), never 0 or 1.
+  const double u = (static_cast<double>(best_draw >> 11) + 0.5) * 0x1p-53;
+  const double weight = std::max<int64_t>(volume.weight(), 1);
+  return Candidate{-weight / std::log(u), best, volume.zone()};
 }
 
-bool CanTakeBlobs(const v1::Volume& volume) {
-  if (volume.state() != v1::VOLUME_STATE_UP) return false;
-  return std::any_of(volume.subvolumes().begin(), volume.subvolumes().end(),
-                     Usable);
-}
-
-// Best first, but the first R from as many zones as there are.
-void SpreadZones(int replicas, std::vector<Candidate>* order) {
-  std::set<std::string> zones;
-  for (const Candidate& c : *order) zones.insert(c.volume->zone());
-  if (zones.size() < 2) return;
-  std::set<std::string> used;
-  for (size_t place = 0;
-       place < order->size() && place < static_cast<size_t>(replicas);
-       ++place) {
-    if (used.size() == zones.size()) used.clear();
-    const auto next = std::find_if(
-        order->begin() + place, order->end(), [&](const Candidate& c) {
-          return used.count(c.volume->zone()) == 0;
-        });
-    if (next == order->end()) break;
-    used.insert(next->volume->zone());
-    std::rotate(order->begin() + place, next, next + 1);
+// Moves to the front, for each of the first `replicas` places, the best
+// candidate of a zone that has the fewest before it.
+void SpreadOverZones(int replicas, Candidates* order) {
+  const int count = static_cast<int>(order->size());
+  for (int place = 0; place < std::min(replicas, count); ++place) {
+    int best = place;
+    int best_used = count;
+    for (int i = place; i < count; ++i) {
+      const auto used = std::count_if(
+          order->begin(), order->begin() + place,
+          [&](const Candidate& c) { return c.zone == (*order)[i].zone; });
+      if (used >= best_used) continue;
+      best = i;
+      best_used = static_cast<int>(used);
+      if (used == 0) break;
+    }
+    std::rotate(order->begin() + place, order->begin() + best,
+                order->begin() + best + 1);
   }
 }
 
-std::vector<Target> Sorted(const v1::ClusterMap& map, absl::string_view key,
-                           bool writable_only) {
+std::vector<Target> OrderOf(const v1::ClusterMap& map, absl::string_view key,
+                            bool writable_only) {
   const uint64_t key_hash = base::Xxh3(key);
-  std::vector<Candidate> order;
-  order.reserve(map.volumes_size());
+  Candidates order;
+  bool zones_differ = false;
   for (const v1::Volume& volume : map.volumes()) {
     if (volume.state() == v1::VOLUME_STATE_REMOVED) continue;
-    if (writable_only && volume.state() != v1::VOLUME_STATE_UP) continue;
-    Candidate best{{}, -1, &volume};
-    for (int i = 0; i < volume.subvolumes_size(); ++i) {
-      if (writable_only && !Usable(volume.subvolumes(i))) continue;
-      const double score = Score(key_hash, volume.volume_id(), i,
-                                 static_cast<double>(volume.weight()));
-      if (score > best.score) {
-        best.score = score;
-        best.target = {volume.volume_id(), i};
-      }
-    }
-    if (best.score >= 0) order.push_back(best);
+    const auto candidate =
+        Draw(volume, map.subvolumes_per_volume(), key_hash, writable_only);
+    if (!candidate.has_value()) continue;
+    zones_differ |= !order.empty() && candidate->zone != order[0].zone;
+    order.push_back(*candidate);
   }
   std::sort(order.begin(), order.end(),
             [](const Candidate& a, const Candidate& b) {
-              return a.score != b.score
-                         ? a.score > b.score
-                         : a.target.volume_id < b.target.volume_id;
+              if (a.score != b.score) return a.score > b.score;
+              return a.target.volume_id < b.target.volume_id;
             });
-  SpreadZones(map.replicas(), &order);
+  if (zones_differ) SpreadOverZones(map.replicas(), &order);
   std::vector<Target> targets;
   targets.reserve(order.size());
-  for (const Candidate& c : order) targets.push_back(c.target);
+  for (const Candidate& candidate : order) targets.push_back(candidate.target);
   return targets;
+}
+
+// How many volumes are good for new blobs, and why the others are not.
+struct Usable {
+  int usable = 0;
+  int down = 0;
+  int full = 0;
+  int failed = 0;
+};
+
+Usable CountUsable(const v1::ClusterMap& map) {
+  Usable count;
+  for (const v1::Volume& volume : map.volumes()) {
+    if (volume.state() == v1::VOLUME_STATE_REMOVED) continue;
+    if (volume.state() != v1::VOLUME_STATE_UP) {
+      ++count.down;
+      continue;
+    }
+    bool usable = false;
+    bool full = false;
+    for (int i = 0; i < volume.subvolumes_size(); ++i) {
+      usable |= TakesNewBlobs(volume, i);
+      full |= volume.subvolumes(i).full() && !volume.subvolumes(i).failed();
+    }
+    ++(usable ? count.usable : full ? count.full : count.failed);
+  }
+  return count;
 }
 
 }  // namespace
 
 std::vector<Target> Order(const v1::ClusterMap& map, absl::string_view key) {
-  return Sorted(map, key, /*writable_only=*/false);
+  return OrderOf(map, key, /*writable_only=*/false);
 }
 
 std::vector<Target> WritableOrder(const v1::ClusterMap& map,
                                   absl::string_view key) {
-  return Sorted(map, key, /*writable_only=*/true);
+  return OrderOf(map, key, /*writable_only=*/true);
 }
 
 absl::Status CheckWritable(const v1::ClusterMap& map) {
-  int usable = 0;
-  int down = 0;
-  int full = 0;
-  for (const v1::Volume& volume : map.volumes()) {
-    if (volume.state() == v1::VOLUME_STATE_REMOVED) continue;
-    if (CanTakeBlobs(volume)) {
-      ++usable;
-    } else if (volume.state() == v1::VOLUME_STATE_UP) {
-      ++full;
-    } else {
-      ++down;
-    }
-  }
-  if (usable >= map.replicas()) return absl::OkStatus();
-  const std::string counts =
-      absl::StrCat("replicas=", map.replicas(), " but only ", usable,
-                   " volumes can take new values (", down, " down, ", full,
-                   " full or failed): ");
-  if (usable + full >= map.replicas()) {
+  const Usable count = CountUsable(map);
+  if (count.usable >= map.replicas()) return absl::OkStatus();
+  std::string why = absl::StrCat(
+      "replicas=", map.replicas(), " but only ", count.usable,
+      count.usable == 1 ? " volume" : " volumes", " can take new values (",
+      count.down, " down, ", count.full, " full");
+  if (count.failed > 0) absl::StrAppend(&why, ", ", count.failed, " failed");
+  // Were there room, there would be enough: then room is what is missing.
+  if (count.usable + count.full >= map.replicas()) {
     return absl::ResourceExhaustedError(
-        absl::StrCat(counts, "add a volume or delete values"));
+        absl::StrCat(why, "): add disks or volumes, or delete values"));
   }
   return absl::UnavailableError(
-      absl::StrCat(counts, "start the missing volumes or add new ones"));
+      absl::StrCat(why, "): start more volumes or wait for them"));
 }
 
 const v1::Volume* FindVolume(const v1::ClusterMap& map, uint32_t volume_id) {
