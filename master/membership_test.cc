@@ -1,0 +1,271 @@
+#include "master/membership.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/limits.h"
+#include "index/memory_index_store.h"
+#include "master/cluster_state.h"
+
+namespace cairn::master {
+namespace {
+
+using testing::HasSubstr;
+
+// A master's membership over an index that outlives it, with a clock that
+// stands still until told.
+class MembershipTest : public testing::Test {
+ protected:
+  MembershipTest() { Restart(); }
+
+  void Restart() {
+    members_ = nullptr;
+    mark_ = *IndexMark::Open(index_.get());
+    Membership::Options options;
+    options.index = index_.get();
+    options.mark = mark_.get();
+    options.map = *OpenCluster(index_.get(), settings_);
+    options.fencing_number = 77;
+    options.now = [this] { return now_; };
+    members_ = std::make_unique<Membership>(std::move(options));
+  }
+
+  v1::JoinRequest Volume(uint32_t id, uint64_t session) {
+    v1::JoinRequest request;
+    request.set_volume_id(id);
+    request.set_session_id(session);
+    request.set_grpc_address(absl::StrCat("127.0.0.1:", 3200 + id));
+    request.set_http_address(absl::StrCat("127.0.0.1:", 3300 + id));
+    request.set_signing_secret("secret");
+    for (int i = 0; i < 4; ++i) request.add_subvolumes();
+    return request;
+  }
+  // As a volume that has stored what the master told it.
+  v1::JoinRequest Member(uint32_t id, uint64_t session) {
+    v1::JoinRequest request = Volume(id, session);
+    request.set_cluster_id(cluster_id());
+    return request;
+  }
+  absl::Status Join(const v1::JoinRequest& request) {
+    return members_->Join(request).status();
+  }
+  absl::Status Beat(uint32_t id, uint64_t session) {
+    v1::HeartbeatRequest request;
+    request.set_volume_id(id);
+    request.set_session_id(session);
+    for (int i = 0; i < 4; ++i) request.add_subvolumes();
+    return members_->Heartbeat(request).status();
+  }
+  // Two blank volumes: as many as the cluster needs.
+  void Form() {
+    ASSERT_TRUE(Join(Volume(1, 10)).ok());
+    ASSERT_TRUE(Join(Volume(2, 20)).ok());
+    ASSERT_TRUE(members_->CheckServing().ok());
+  }
+  std::string Reason() {
+    return std::string(members_->CheckServing().message());
+  }
+  std::string cluster_id() { return members_->view()->map.cluster_id(); }
+  int64_t epoch() { return members_->view()->map.epoch(); }
+  v1::VolumeState StateOf(uint32_t id) {
+    for (const v1::Volume& volume : members_->view()->map.volumes()) {
+      if (volume.volume_id() == id) return volume.state();
+    }
+    return v1::VOLUME_STATE_UNSPECIFIED;
+  }
+
+  std::unique_ptr<index::IndexStore> index_ = index::NewMemoryIndexStore();
+  ClusterSettings settings_;
+  absl::Time now_ = absl::UnixEpoch() + absl::Hours(1);
+  std::unique_ptr<IndexMark> mark_;
+  std::unique_ptr<Membership> members_;
+};
+
+TEST_F(MembershipTest, ANewClusterWaitsForAsManyVolumesAsReplicas) {
+  EXPECT_THAT(Reason(), HasSubstr("0 of 2 have joined"));
+  ASSERT_TRUE(Join(Volume(1, 10)).ok());
+  EXPECT_THAT(Reason(), HasSubstr("1 of 2 have joined"));
+  ASSERT_TRUE(Join(Volume(2, 20)).ok());
+  EXPECT_EQ(Reason(), "");
+}
+
+TEST_F(MembershipTest, AJoinTellsMapMarkAndFencingNumberButNoSecrets) {
+  const auto joined = members_->Join(Volume(1, 10));
+  ASSERT_TRUE(joined.ok());
+  EXPECT_EQ(joined->map().volumes_size(), 1);
+  EXPECT_EQ(joined->map().volumes(0).signing_secret(), "");
+  EXPECT_EQ(joined->fencing_number(), 77);
+  EXPECT_EQ(members_->view()->map.volumes(0).signing_secret(), "secret");
+}
+
+TEST_F(MembershipTest, ThreeMissedHeartbeatsAreDownAndTheNextIsUp) {
+  Form();
+  now_ += absl::Milliseconds(2900);
+  ASSERT_TRUE(Beat(2, 20).ok());
+  members_->Tick();
+  EXPECT_EQ(StateOf(1), v1::VOLUME_STATE_UP);
+  now_ += absl::Milliseconds(200);
+  members_->Tick();
+  EXPECT_EQ(StateOf(1), v1::VOLUME_STATE_DOWN);
+  EXPECT_EQ(StateOf(2), v1::VOLUME_STATE_UP);
+  ASSERT_TRUE(Beat(1, 10).ok());
+  EXPECT_EQ(StateOf(1), v1::VOLUME_STATE_UP);
+}
+
+TEST_F(MembershipTest, ASecondAgentWithALiveVolumesIdIsRefused) {
+  Form();
+  v1::JoinRequest copy = Member(1, 11);
+  copy.set_grpc_address("127.0.0.1:9");
+  EXPECT_TRUE(absl::IsAlreadyExists(Join(copy)));
+  ASSERT_TRUE(Beat(1, 10).ok());
+  now_ += absl::Seconds(3);
+  EXPECT_TRUE(Join(copy).ok());
+  EXPECT_TRUE(absl::IsNotFound(Beat(1, 10)));
+}
+
+TEST_F(MembershipTest, ARestartedAgentIsTakenAtOnce) {
+  Form();
+  ASSERT_TRUE(Join(Member(1, 11)).ok());
+  EXPECT_TRUE(Beat(1, 11).ok());
+  EXPECT_TRUE(absl::IsNotFound(Beat(1, 10)));
+}
+
+TEST_F(MembershipTest, AHeartbeatWithoutAJoinIsNotFound) {
+  EXPECT_TRUE(absl::IsNotFound(Beat(1, 10)));
+}
+
+TEST_F(MembershipTest, AnotherNumberOfSubvolumesIsRefused) {
+  v1::JoinRequest request = Volume(1, 10);
+  request.add_subvolumes();
+  const absl::Status refused = Join(request);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("--subvolumes=4"));
+}
+
+TEST_F(MembershipTest, FillBytesAloneMakeNoEpochButFullnessDoes) {
+  Form();
+  const int64_t before = epoch();
+  v1::HeartbeatRequest beat;
+  beat.set_volume_id(1);
+  beat.set_session_id(10);
+  for (int i = 0; i < 4; ++i) beat.add_subvolumes()->set_free_bytes(123);
+  ASSERT_TRUE(members_->Heartbeat(beat).ok());
+  members_->Tick();
+  EXPECT_EQ(epoch(), before);
+  EXPECT_EQ(members_->Volumes()[0].subvolumes(0).free_bytes(), 123);
+  beat.mutable_subvolumes(3)->set_full(true);
+  ASSERT_TRUE(members_->Heartbeat(beat).ok());
+  EXPECT_EQ(epoch(), before + 1);
+}
+
+TEST_F(MembershipTest, AHeartbeatBringsTheMapToAnAgentThatHasAnOlderOne) {
+  Form();
+  v1::HeartbeatRequest beat;
+  beat.set_volume_id(1);
+  beat.set_session_id(10);
+  beat.set_map_epoch(epoch());
+  EXPECT_FALSE(members_->Heartbeat(beat)->has_map());
+  beat.set_map_epoch(epoch() - 1);
+  EXPECT_EQ(members_->Heartbeat(beat)->map().epoch(), epoch());
+}
+
+TEST_F(MembershipTest, WatchersSeeAChange) {
+  Form();
+  const auto before = members_->view();
+  EXPECT_EQ(members_->WaitForChange(before, absl::ZeroDuration()), before);
+  ASSERT_TRUE(Join(Volume(3, 30)).ok());
+  EXPECT_NE(members_->WaitForChange(before, absl::Hours(1)), before);
+}
+
+TEST_F(MembershipTest, AfterARestartAllIsServedOnceTheVolumesAreBack) {
+  Form();
+  Restart();
+  EXPECT_EQ(StateOf(1), v1::VOLUME_STATE_UP);
+  EXPECT_TRUE(members_->settling());
+  EXPECT_FALSE(members_->CheckServing().ok());
+  ASSERT_TRUE(Join(Member(1, 11)).ok());
+  EXPECT_TRUE(members_->settling());
+  ASSERT_TRUE(Join(Member(2, 21)).ok());
+  EXPECT_FALSE(members_->settling());
+  EXPECT_TRUE(members_->CheckServing().ok());
+}
+
+TEST_F(MembershipTest, AfterARestartADeadVolumeHoldsNothingUpForLong) {
+  Form();
+  Restart();
+  ASSERT_TRUE(Join(Member(1, 11)).ok());
+  now_ += base::kStartGrace / 2;
+  ASSERT_TRUE(Beat(1, 11).ok());
+  members_->Tick();
+  EXPECT_TRUE(members_->CheckServing().ok());
+  EXPECT_EQ(StateOf(2), v1::VOLUME_STATE_UP);
+  now_ += base::kStartGrace / 2;
+  members_->Tick();
+  EXPECT_EQ(StateOf(2), v1::VOLUME_STATE_DOWN);
+}
+
+TEST_F(MembershipTest, ABlankIndexThatMeetsAMemberOfAClusterIsLost) {
+  v1::JoinRequest old = Volume(1, 10);
+  old.set_cluster_id("another");
+  const auto joined = members_->Join(old);
+  ASSERT_TRUE(joined.ok()) << joined.status();
+  EXPECT_FALSE(joined->has_map());
+  EXPECT_EQ(Reason(), kLostReason);
+  EXPECT_TRUE(Beat(1, 10).ok());
+  // No number of blank volumes makes a new cluster of it.
+  ASSERT_TRUE(Join(Volume(2, 20)).ok());
+  ASSERT_TRUE(Join(Volume(3, 30)).ok());
+  EXPECT_EQ(Reason(), kLostReason);
+  EXPECT_EQ(OpenCluster(index_.get(), settings_)->volumes_size(), 0);
+}
+
+TEST_F(MembershipTest, AnIndexWithAnOlderMarkThanAVolumeIsLost) {
+  Form();
+  v1::JoinRequest ahead = Member(2, 21);
+  ahead.set_mark(1);
+  const auto joined = members_->Join(ahead);
+  ASSERT_TRUE(joined.ok());
+  EXPECT_FALSE(joined->has_map());
+  EXPECT_EQ(Reason(), kLostReason);
+  EXPECT_TRUE(Beat(1, 10).ok());
+}
+
+TEST_F(MembershipTest, TheMarkGrowsOnlyAfterCommitsAndReachesTheAgents) {
+  Form();
+  ASSERT_TRUE(mark_->Advance().ok());
+  EXPECT_EQ(mark_->value(), 0);
+  mark_->NoteCommit();
+  ASSERT_TRUE(mark_->Advance().ok());
+  ASSERT_TRUE(mark_->Advance().ok());
+  EXPECT_EQ(mark_->value(), 1);
+  v1::JoinRequest back = Member(1, 11);
+  back.set_mark(1);
+  EXPECT_EQ(members_->Join(back)->mark(), 1);
+  Restart();
+  EXPECT_EQ(mark_->value(), 1);
+}
+
+TEST_F(MembershipTest, AStrangerIsRefusedOnceTheClustersOwnVolumesAreHere) {
+  Form();
+  v1::JoinRequest stranger = Volume(3, 30);
+  stranger.set_cluster_id("another");
+  EXPECT_TRUE(absl::IsFailedPrecondition(Join(stranger)));
+  EXPECT_TRUE(members_->CheckServing().ok());
+}
+
+TEST_F(MembershipTest, AStrangerThatComesFirstMakesReadersWaitForTheOwn) {
+  Form();
+  Restart();
+  v1::JoinRequest stranger = Volume(3, 30);
+  stranger.set_cluster_id("another");
+  ASSERT_TRUE(Join(stranger).ok());
+  EXPECT_EQ(Reason(), kLostReason);
+  ASSERT_TRUE(Join(Member(1, 11)).ok());
+  ASSERT_TRUE(Join(Member(2, 21)).ok());
+  EXPECT_EQ(Reason(), "");
+  EXPECT_TRUE(absl::IsNotFound(Beat(3, 30)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(Join(stranger)));
+}
+
+}  // namespace
+}  // namespace cairn::master
