@@ -16,8 +16,7 @@ namespace {
 
 absl::StatusOr<v1::StatBlobResponse> StatAtPeer(
     v1::VolumeService::Stub* stub, const v1::CopyBlobRequest& request,
-    const v1::BlobId& source,
-    std::chrono::system_clock::time_point deadline) {
+    const v1::BlobId& source, std::chrono::system_clock::time_point deadline) {
   grpc::ClientContext context;
   context.set_deadline(deadline);
   v1::StatBlobRequest stat;
@@ -64,8 +63,8 @@ absl::Status CopyBytes(v1::VolumeService::Stub* stub,
 absl::Status CopyBlob(BlobStore* store, const v1::CopyBlobRequest& request,
                       std::chrono::system_clock::time_point deadline) {
   const std::string& address = request.source_grpc_address();
-  const auto stub = v1::VolumeService::NewStub(
-      rpc::NewChannel(address, "copy"));
+  const auto stub =
+      v1::VolumeService::NewStub(rpc::NewChannel(address, "copy"));
   v1::BlobId source = request.blob();
   source.set_subvolume(request.source_subvolume());
   const auto stat = StatAtPeer(stub.get(), request, source, deadline);

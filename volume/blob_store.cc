@@ -27,9 +27,7 @@ constexpr mode_t kUncommittedMode = 0644;
 constexpr mode_t kCommittedMode = 0444;
 constexpr size_t kReadBytes = 256 << 10;
 
-bool IsCommitted(const struct stat& info) {
-  return (info.st_mode & 0222) == 0;
-}
+bool IsCommitted(const struct stat& info) { return (info.st_mode & 0222) == 0; }
 
 absl::Status CheckVersion(const v1::Version& version) {
   if (version.time_ms() <= 0 || version.time_ms() >= int64_t{1} << 48 ||
@@ -60,8 +58,8 @@ absl::Status CheckOp(const v1::SmallPutOp& op) {
 
 std::string ReadXattr(FileSystem* file_system, int fd) {
   std::string bytes(kBlobXattrBytesMax, '\0');
-  const ssize_t size = file_system->FGetXattr(fd, kBlobXattrName,
-                                              bytes.data(), bytes.size());
+  const ssize_t size =
+      file_system->FGetXattr(fd, kBlobXattrName, bytes.data(), bytes.size());
   bytes.resize(std::max<ssize_t>(size, 0));
   return bytes;
 }
@@ -116,8 +114,8 @@ absl::StatusOr<BlobPlace> BlobStore::Locate(const v1::BlobId& blob) {
   ASSIGN_OR_RETURN(place.disk, FindDisk(blob.subvolume()));
   RETURN_IF_ERROR(base::CheckKey(blob.key()));
   RETURN_IF_ERROR(CheckVersion(blob.version()));
-  place.path = base::BlobPath(blob.key(), FromProto(blob.version()),
-                              blob.tombstone());
+  place.path =
+      base::BlobPath(blob.key(), FromProto(blob.version()), blob.tombstone());
   place.name = absl::StrCat(blob.subvolume(), "/", place.path);
   place.blob = blob;
   return place;
@@ -175,16 +173,16 @@ absl::Status BlobStore::FillFile(const BlobPlace& place,
                                  absl::string_view xattr, int fd) {
   const std::string& data = op.data();
   for (size_t offset = 0; offset < data.size();) {
-    const ssize_t written = file_system_->PWrite(
-        fd, data.data() + offset, data.size() - offset, offset);
+    const ssize_t written = file_system_->PWrite(fd, data.data() + offset,
+                                                 data.size() - offset, offset);
     if (written < 0) {
       if (errno == EINTR) continue;
       return place.disk->Error("write", place.path, errno);
     }
     offset += written;
   }
-  if (file_system_->FSetXattr(fd, kBlobXattrName, xattr.data(),
-                              xattr.size()) != 0) {
+  if (file_system_->FSetXattr(fd, kBlobXattrName, xattr.data(), xattr.size()) !=
+      0) {
     return place.disk->Error("fsetxattr", place.path, errno);
   }
   if (file_system_->FUtimens(fd, BlobTimes(op.blob().version()).times) != 0) {
@@ -196,8 +194,8 @@ absl::Status BlobStore::FillFile(const BlobPlace& place,
 absl::StatusOr<UniqueFd> BlobStore::AdoptExisting(const BlobPlace& place,
                                                   absl::string_view xattr,
                                                   const v1::Digest& digest) {
-  UniqueFd file(file_system_->OpenAt(place.disk->fd(), place.path.c_str(),
-                                     O_RDONLY, 0));
+  UniqueFd file(
+      file_system_->OpenAt(place.disk->fd(), place.path.c_str(), O_RDONLY, 0));
   struct stat info;
   if (!file.valid() || file_system_->FStat(file.get(), &info) != 0) {
     if (errno == ENOENT) return absl::NotFoundError(place.name);
@@ -207,8 +205,8 @@ absl::StatusOr<UniqueFd> BlobStore::AdoptExisting(const BlobPlace& place,
   base::Xxh3Hasher hasher;
   std::string piece(kReadBytes, '\0');
   for (int64_t offset = 0; same && offset < info.st_size;) {
-    const ssize_t count = file_system_->PRead(file.get(), piece.data(),
-                                              piece.size(), offset);
+    const ssize_t count =
+        file_system_->PRead(file.get(), piece.data(), piece.size(), offset);
     if (count <= 0) {
       same = false;
       break;
@@ -224,8 +222,8 @@ absl::StatusOr<UniqueFd> BlobStore::AdoptExisting(const BlobPlace& place,
   }
   if (same) return file;
   if (IsCommitted(info)) {
-    return absl::AlreadyExistsError(absl::StrCat(
-        "the committed blob ", place.name, " holds other bytes"));
+    return absl::AlreadyExistsError(
+        absl::StrCat("the committed blob ", place.name, " holds other bytes"));
   }
   if (file_system_->UnlinkAt(place.disk->fd(), place.path.c_str()) != 0 &&
       errno != ENOENT) {
@@ -323,8 +321,7 @@ absl::Status BlobStore::SyncOne(const Unsynced& change) {
   return absl::OkStatus();
 }
 
-std::vector<absl::Status> BlobStore::Sync(
-    absl::Span<Unsynced* const> changes) {
+std::vector<absl::Status> BlobStore::Sync(absl::Span<Unsynced* const> changes) {
   std::vector<absl::Status> results(changes.size());
   if (changes.size() > static_cast<size_t>(base::kFsyncFilesMax)) {
     SyncFileSystems(changes, &results);
@@ -361,8 +358,8 @@ void BlobStore::SyncFileSystems(absl::Span<Unsynced* const> changes,
 absl::StatusOr<BlobStore::OpenBlob> BlobStore::Open(const v1::BlobId& blob) {
   ASSIGN_OR_RETURN(const BlobPlace place, Locate(blob));
   OpenBlob open;
-  open.file = UniqueFd(file_system_->OpenAt(
-      place.disk->fd(), place.path.c_str(), O_RDONLY, 0));
+  open.file = UniqueFd(
+      file_system_->OpenAt(place.disk->fd(), place.path.c_str(), O_RDONLY, 0));
   if (!open.file.valid()) {
     if (errno == ENOENT) {
       return absl::NotFoundError(absl::StrCat("no blob ", place.name));
@@ -377,8 +374,8 @@ absl::StatusOr<BlobStore::OpenBlob> BlobStore::Open(const v1::BlobId& blob) {
   return open;
 }
 
-absl::Status BlobStore::Read(const OpenBlob& blob, int64_t offset,
-                             int64_t size, std::string* out) {
+absl::Status BlobStore::Read(const OpenBlob& blob, int64_t offset, int64_t size,
+                             std::string* out) {
   out->resize(size);
   int64_t filled = 0;
   while (filled < size) {
@@ -435,9 +432,9 @@ absl::StatusOr<v1::StatBlobResponse> BlobStore::Describe(
 
 absl::StatusOr<v1::StatBlobResponse> BlobStore::Stat(const v1::BlobId& blob) {
   ASSIGN_OR_RETURN(const BlobPlace place, Locate(blob));
-  ASSIGN_OR_RETURN(v1::StatBlobResponse response,
-                   Describe(place.disk, place.path.substr(0, 2),
-                            place.path.substr(3)));
+  ASSIGN_OR_RETURN(
+      v1::StatBlobResponse response,
+      Describe(place.disk, place.path.substr(0, 2), place.path.substr(3)));
   response.mutable_blob()->set_key(blob.key());
   return response;
 }
@@ -446,8 +443,8 @@ absl::Status BlobStore::ListDirectory(
     Disk* disk, absl::string_view directory, bool unmarked_only,
     const std::function<bool(v1::StatBlobResponse)>& each, bool* more) {
   const std::string path(directory);
-  const int fd = file_system_->OpenAt(disk->fd(), path.c_str(),
-                                      O_RDONLY | O_DIRECTORY, 0);
+  const int fd =
+      file_system_->OpenAt(disk->fd(), path.c_str(), O_RDONLY | O_DIRECTORY, 0);
   if (fd < 0) return base::PosixError("open", path, errno);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd), &closedir);
   if (stream == nullptr) return base::PosixError("fdopendir", path, errno);
@@ -458,9 +455,8 @@ absl::Status BlobStore::ListDirectory(
     const std::string name = entry->d_name;
     if (!base::ParseBlobFileName(name).ok()) continue;
     struct stat info;
-    if (unmarked_only &&
-        (file_system_->FStatAt(fd, name.c_str(), &info) != 0 ||
-         IsCommitted(info))) {
+    if (unmarked_only && (file_system_->FStatAt(fd, name.c_str(), &info) != 0 ||
+                          IsCommitted(info))) {
       continue;
     }
     auto blob = Describe(disk, directory, name);

@@ -36,8 +36,7 @@ void BlobStoreFixture::Reopen() {
   auto directory = VolumeDirectory::Open(data_, subvolumes_, {});
   ASSERT_TRUE(directory.ok()) << directory.status();
   directory_ = *std::move(directory);
-  store_ = std::make_unique<BlobStore>(&file_system_,
-                                       directory_->subvolumes());
+  store_ = std::make_unique<BlobStore>(&file_system_, directory_->subvolumes());
 }
 
 v1::Version BlobStoreFixture::Version(int n) {
@@ -78,8 +77,8 @@ v1::PutBlobRequest::Header BlobStoreFixture::Header(const v1::BlobId& blob) {
   return header;
 }
 
-v1::PutBlobRequest::Trailer BlobStoreFixture::Trailer(
-    const v1::BlobId& blob, absl::string_view data) {
+v1::PutBlobRequest::Trailer BlobStoreFixture::Trailer(const v1::BlobId& blob,
+                                                      absl::string_view data) {
   v1::PutBlobRequest::Trailer trailer;
   *trailer.mutable_version() = blob.version();
   trailer.set_size_bytes(static_cast<int64_t>(data.size()));

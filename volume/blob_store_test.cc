@@ -119,8 +119,7 @@ TEST_F(BlobStoreTest, RequestsThatCanNeverSucceedAreRefused) {
 TEST_F(BlobStoreTest, AFailedCallOfAPutLeavesNothing) {
   for (const char* call : {"PWrite", "FSetXattr", "FUtimens"}) {
     file_system_.Fail(call, ENOSPC);
-    EXPECT_EQ(Put(Blob("foo"), "bar").code(), Code::kResourceExhausted)
-        << call;
+    EXPECT_EQ(Put(Blob("foo"), "bar").code(), Code::kResourceExhausted) << call;
     EXPECT_EQ(CountFiles(), 0) << call;
   }
   file_system_.Fail("OpenAt", ENOSPC);
@@ -327,18 +326,22 @@ TEST_F(BlobStoreTest, AListingHoldsEachBlobOnceWithItsWholeKey) {
   ASSERT_EQ(rename(from.c_str(), to.c_str()), 0);
 
   std::multiset<std::string> keys;
-  ASSERT_TRUE(store_->List(0, [&](const v1::StatBlobResponse& blob) {
-                      keys.insert(blob.blob().key());
-                      EXPECT_TRUE(blob.whole());
-                      return true;
-                    })
+  ASSERT_TRUE(store_
+                  ->List(0,
+                         [&](const v1::StatBlobResponse& blob) {
+                           keys.insert(blob.blob().key());
+                           EXPECT_TRUE(blob.whole());
+                           return true;
+                         })
                   .ok());
   EXPECT_THAT(keys, testing::UnorderedElementsAre(long_key, odd_key, odd_key));
   int calls = 0;
-  ASSERT_TRUE(store_->List(0, [&](const v1::StatBlobResponse&) {
-                      ++calls;
-                      return false;
-                    })
+  ASSERT_TRUE(store_
+                  ->List(0,
+                         [&](const v1::StatBlobResponse&) {
+                           ++calls;
+                           return false;
+                         })
                   .ok());
   EXPECT_EQ(calls, 1);
 }
@@ -366,17 +369,17 @@ TEST_F(BlobStoreTest, UnmarkedBlobsOfACleanStopAreReadFromItsList) {
 
 TEST_F(BlobStoreTest, ASubvolumeThatIsMissingLeavesTheOtherInUse) {
   ASSERT_TRUE(Put(Blob("foo"), "1").ok());
-  ASSERT_EQ(rename((data_ + "/subvolume-0").c_str(),
-                   (data_ + "/elsewhere").c_str()),
-            0);
+  ASSERT_EQ(
+      rename((data_ + "/subvolume-0").c_str(), (data_ + "/elsewhere").c_str()),
+      0);
   Reopen();
   EXPECT_THAT(std::string(Put(Blob("foo", 2), "1").message()),
               HasSubstr("is its disk mounted?"));
   EXPECT_TRUE(store_->Report()[0].failed());
   EXPECT_TRUE(Put(Blob("foo", 2, /*subvolume=*/1), "1").ok());
-  ASSERT_EQ(rename((data_ + "/elsewhere").c_str(),
-                   (data_ + "/subvolume-0").c_str()),
-            0);
+  ASSERT_EQ(
+      rename((data_ + "/elsewhere").c_str(), (data_ + "/subvolume-0").c_str()),
+      0);
 }
 
 }  // namespace

@@ -222,12 +222,10 @@ absl::StatusOr<BlobXattr> DecodeBlobXattr(absl::string_view bytes) {
     return Damaged("is too short");
   }
   if (static_cast<uint8_t>(bytes[0]) != kFormat) {
-    return Damaged(absl::StrCat("has format ",
-                                static_cast<uint8_t>(bytes[0]),
+    return Damaged(absl::StrCat("has format ", static_cast<uint8_t>(bytes[0]),
                                 ", this program knows format ", kFormat));
   }
-  const absl::string_view body =
-      bytes.substr(0, bytes.size() - kChecksumBytes);
+  const absl::string_view body = bytes.substr(0, bytes.size() - kChecksumBytes);
   Parser tail(bytes.substr(body.size()));
   uint32_t checksum = 0;
   for (int byte = 0; byte < kChecksumBytes; ++byte) {

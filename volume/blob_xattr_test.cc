@@ -58,19 +58,19 @@ TEST(BlobXattrTest, BytesOfTheFormatDoNotChange) {
   xattr.size_bytes = 3;
   xattr.digest = base::DigestOf("bar");
   xattr.content_type = "application/x-www-form-urlencoded";
-  EXPECT_EQ(base::ToHex(*EncodeBlobXattr(xattr)).substr(0, 74),
-            "01010200"
-            "0300000000000000"
-            "37b51d194a7513e45b56f6524f2d51f2" +
-                base::ToHex([&] {
-                  std::string le;
-                  for (int i = 0; i < 8; ++i) {
-                    le.push_back(
-                        static_cast<char>(xattr.digest.xxh3 >> (8 * i)));
-                  }
-                  return le;
-                }()) +
-                "02");
+  EXPECT_EQ(
+      base::ToHex(*EncodeBlobXattr(xattr)).substr(0, 74),
+      "01010200"
+      "0300000000000000"
+      "37b51d194a7513e45b56f6524f2d51f2" +
+          base::ToHex([&] {
+            std::string le;
+            for (int i = 0; i < 8; ++i) {
+              le.push_back(static_cast<char>(xattr.digest.xxh3 >> (8 * i)));
+            }
+            return le;
+          }()) +
+          "02");
 }
 
 TEST(BlobXattrTest, AllFieldsComeBack) {
@@ -113,8 +113,7 @@ TEST(BlobXattrTest, EveryFlippedBitIsFound) {
   for (size_t bit = 0; bit < good.size() * 8; ++bit) {
     std::string bad = good;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
-    EXPECT_EQ(DecodeBlobXattr(bad).status().code(),
-              absl::StatusCode::kDataLoss)
+    EXPECT_EQ(DecodeBlobXattr(bad).status().code(), absl::StatusCode::kDataLoss)
         << "bit " << bit;
   }
 }

@@ -78,10 +78,9 @@ absl::StatusOr<Disk::Room> Disk::GetRoom() {
   room.free_bytes = static_cast<int64_t>(info.f_bavail) * block -
                     ReserveBytes(room.capacity_bytes);
   // btrfs makes inodes as it needs them, and says 0 of 0.
-  room.free_inodes = info.f_files == 0
-                         ? INT64_MAX
-                         : static_cast<int64_t>(info.f_favail) -
-                               base::kDiskReserveInodesMin;
+  room.free_inodes = info.f_files == 0 ? INT64_MAX
+                                       : static_cast<int64_t>(info.f_favail) -
+                                             base::kDiskReserveInodesMin;
   base::MutexLock lock(&mu_);
   room_ = room;
   room_at_ = now;
@@ -92,8 +91,8 @@ absl::Status Disk::CheckRoom(int64_t bytes) {
   RETURN_IF_ERROR(CheckAlive());
   ASSIGN_OR_RETURN(const Room room, GetRoom());
   if (room.free_inodes <= 0) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "subvolume ", subvolume_, " has too few free inodes"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("subvolume ", subvolume_, " has too few free inodes"));
   }
   if (room.free_bytes <= bytes) {
     return absl::ResourceExhaustedError(

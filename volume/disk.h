@@ -50,8 +50,7 @@ class Disk {
 
   // errno of a call on `path` in this subvolume as a Status. EIO and EROFS
   // take the disk out (see Fail) and are kUnavailable.
-  absl::Status Error(absl::string_view call, absl::string_view path,
-                     int error);
+  absl::Status Error(absl::string_view call, absl::string_view path, int error);
 
   // What the master is told.
   v1::Subvolume Report();

@@ -27,13 +27,11 @@ class FaultyFileSystem : public FileSystem {
     return calls_[call];
   }
 
-  int OpenAt(int directory, const char* path, int flags,
-             mode_t mode) override {
+  int OpenAt(int directory, const char* path, int flags, mode_t mode) override {
     if (Fails("OpenAt")) return -1;
     return FileSystem::OpenAt(directory, path, flags, mode);
   }
-  ssize_t PWrite(int fd, const void* data, size_t size,
-                 off_t offset) override {
+  ssize_t PWrite(int fd, const void* data, size_t size, off_t offset) override {
     if (Fails("PWrite")) return -1;
     return FileSystem::PWrite(fd, data, size, offset);
   }

@@ -67,8 +67,7 @@ int FileSystem::FStatVfs(int fd, struct statvfs* out) {
 
 int FileSystem::LinkFd(int fd, int directory, const char* path) {
   const std::string source = "/proc/self/fd/" + std::to_string(fd);
-  return ::linkat(AT_FDCWD, source.c_str(), directory, path,
-                  AT_SYMLINK_FOLLOW);
+  return ::linkat(AT_FDCWD, source.c_str(), directory, path, AT_SYMLINK_FOLLOW);
 }
 
 int FileSystem::RenameNoReplace(int directory, const char* from,

@@ -62,8 +62,7 @@ class FileSystem {
   virtual int SyncFs(int fd);
   virtual int FSetXattr(int fd, const char* name, const void* value,
                         size_t size);
-  virtual ssize_t FGetXattr(int fd, const char* name, void* value,
-                            size_t size);
+  virtual ssize_t FGetXattr(int fd, const char* name, void* value, size_t size);
   virtual int FUtimens(int fd, const timespec times[2]);
   virtual int FChmod(int fd, mode_t mode);
   virtual int FChmodAt(int directory, const char* path, mode_t mode);

@@ -69,7 +69,7 @@ void GroupCommitter::SetRemovalsUnsynced(bool unsynced) {
 void GroupCommitter::Submit(const std::shared_ptr<ResponseSink>& sink,
                             v1::BlobBatchRequest* request) {
   Group ops(request->puts_size() + request->renames_size() +
-                      request->unlinks_size());
+            request->unlinks_size());
   int64_t bytes = 0;
   size_t i = 0;
   for (v1::SmallPutOp& put : *request->mutable_puts()) {

@@ -83,10 +83,10 @@ absl::Status LargeBlobWriter::WriteBack() {
     return disk_->Error("sync_file_range", "a blob", errno);
   }
   if (written_back_ > 0 &&
-      file_system.SyncFileRange(
-          file_.get(), 0, written_back_,
-          SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-              SYNC_FILE_RANGE_WAIT_AFTER) != 0) {
+      file_system.SyncFileRange(file_.get(), 0, written_back_,
+                                SYNC_FILE_RANGE_WAIT_BEFORE |
+                                    SYNC_FILE_RANGE_WRITE |
+                                    SYNC_FILE_RANGE_WAIT_AFTER) != 0) {
     return disk_->Error("sync_file_range", "a blob", errno);
   }
   written_back_ = size_bytes_;
@@ -103,10 +103,10 @@ absl::Status LargeBlobWriter::Commit(
   if (trailer.size_bytes() != size_bytes_ ||
       trailer.digest().xxh3() != hasher_.Finish() ||
       trailer.digest().md5().size() != 16) {
-    return absl::DataLossError(absl::StrCat(
-        "the ", size_bytes_,
-        " bytes that arrived are not those of the trailer (",
-        trailer.size_bytes(), " bytes)"));
+    return absl::DataLossError(
+        absl::StrCat("the ", size_bytes_,
+                     " bytes that arrived are not those of the trailer (",
+                     trailer.size_bytes(), " bytes)"));
   }
   ASSIGN_OR_RETURN(
       const std::string xattr,
@@ -122,8 +122,8 @@ absl::Status LargeBlobWriter::Commit(
                             xattr.size()) != 0) {
     return disk_->Error("fsetxattr", place.path, errno);
   }
-  if (file_system.FUtimens(file_.get(),
-                           BlobTimes(trailer.version()).times) != 0) {
+  if (file_system.FUtimens(file_.get(), BlobTimes(trailer.version()).times) !=
+      0) {
     return disk_->Error("futimens", place.path, errno);
   }
   // The bytes before the name: a name never stands for missing bytes.

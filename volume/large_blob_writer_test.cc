@@ -103,8 +103,8 @@ TEST_F(LargeBlobWriterTest, RoomIsReservedAndWhatIsNotUsedGivenBack) {
 }
 
 TEST_F(LargeBlobWriterTest, AFailedCallLeavesNothing) {
-  for (const char* call : {"OpenAt", "PWrite", "FSetXattr", "FUtimens",
-                           "LinkFd"}) {
+  for (const char* call :
+       {"OpenAt", "PWrite", "FSetXattr", "FUtimens", "LinkFd"}) {
     file_system_.Fail(call, ENOSPC);
     EXPECT_EQ(Write(Blob("big"), "bytes").code(), Code::kResourceExhausted)
         << call;
@@ -126,8 +126,8 @@ TEST_F(LargeBlobWriterTest, DirtyPagesAreWrittenBackOnTheWay) {
   auto writer = LargeBlobWriter::Start(store_.get(), Header(Blob("big")));
   ASSERT_TRUE(writer.ok());
   for (int i = 0; i < 20; ++i) {
-    ASSERT_TRUE((*writer)->Append(absl::string_view(bytes).substr(0, 1 << 20))
-                    .ok());
+    ASSERT_TRUE(
+        (*writer)->Append(absl::string_view(bytes).substr(0, 1 << 20)).ok());
   }
   EXPECT_EQ(file_system_.Calls("SyncFileRange"), 3);
   file_system_.Fail("SyncFileRange", EIO);
@@ -144,7 +144,7 @@ TEST_F(LargeBlobWriterTest, AFullDiskTakesNoUpload) {
 }
 
 TEST_F(LargeBlobWriterTest, AnUploadNeedsRoomForItsWholeSize) {
-  // 100 TiB, whatever the reserve.
+  // More than the disk has.
   EXPECT_EQ(Write(Blob("big"), "bytes", int64_t{5} << 40).code(),
             Code::kResourceExhausted);
 }

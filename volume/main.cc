@@ -81,8 +81,7 @@ void CheckFlags() {
   for (const auto& [name, value] :
        {std::make_pair("listen", absl::GetFlag(FLAGS_listen)),
         std::make_pair("http_listen", absl::GetFlag(FLAGS_http_listen))}) {
-    const absl::Status status =
-        base::CheckListenAddress(name, value, insecure);
+    const absl::Status status = base::CheckListenAddress(name, value, insecure);
     if (!status.ok()) base::RefuseToStart(status);
   }
   const auto in_range = [](absl::string_view name, int value, int max) {
@@ -90,8 +89,7 @@ void CheckFlags() {
     base::RefuseToStart(absl::InvalidArgumentError(
         absl::StrCat("--", name, "=", value, ": give 1 to ", max)));
   };
-  in_range("subvolumes", absl::GetFlag(FLAGS_subvolumes),
-           base::kSubvolumesMax);
+  in_range("subvolumes", absl::GetFlag(FLAGS_subvolumes), base::kSubvolumesMax);
   in_range("writers", absl::GetFlag(FLAGS_writers), 64);
   in_range("nginx_workers", absl::GetFlag(FLAGS_nginx_workers), 64);
 }
@@ -199,8 +197,7 @@ int Run() {
 }  // namespace cairn::volume
 
 int main(int argc, char** argv) {
-  cairn::base::StartProgram(argc, argv, "cairn-volume",
-                            cairn::volume::kUsage);
+  cairn::base::StartProgram(argc, argv, "cairn-volume", cairn::volume::kUsage);
   const int exit_code = cairn::volume::Run();
   cairn::base::FlushLogs();
   return exit_code;

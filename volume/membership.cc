@@ -89,8 +89,7 @@ void Membership::RunSession() {
   do {
     const absl::Status status = in_session ? Beat() : Join();
     if (status.ok()) {
-      if (!in_session) base::LogInfo("joined the cluster at ",
-                                     options_.master);
+      if (!in_session) base::LogInfo("joined the cluster at ", options_.master);
       in_session = true;
       told = false;
       backoff = kJoinBackoffMin;
@@ -105,13 +104,13 @@ void Membership::RunSession() {
       continue;
     }
     if (!told) {
-      base::LogWarning("the master at ", options_.master,
-                       " does not take ", in_session ? "heartbeats" : "joins",
-                       ": ", status.message(), "; trying on");
+      base::LogWarning("the master at ", options_.master, " does not take ",
+                       in_session ? "heartbeats" : "joins", ": ",
+                       status.message(), "; trying on");
     }
     told = true;
-    backoff = std::clamp(backoff * 2, kJoinBackoffMin,
-                         base::kReconnectBackoffMax);
+    backoff =
+        std::clamp(backoff * 2, kJoinBackoffMin, base::kReconnectBackoffMax);
   } while (Pause(in_session ? options_.heartbeat_interval : backoff));
 }
 
@@ -131,8 +130,7 @@ absl::Status Membership::Join() {
   grpc::ClientContext context;
   SetTimeout(kCallTimeout, &context);
   v1::JoinResponse response;
-  RETURN_IF_ERROR(
-      rpc::FromGrpc(stub_->Join(&context, request, &response)));
+  RETURN_IF_ERROR(rpc::FromGrpc(stub_->Join(&context, request, &response)));
   RETURN_IF_ERROR(Store(response.map(), response.mark()));
   // A master that has just begun counts higher than all before it. One that
   // does not (its index was lost) is obeyed in no removal, but may rebuild.
@@ -180,9 +178,9 @@ void Membership::RunChecks() {
     for (int i = 0; i < store_->subvolume_count(); ++i) {
       const absl::Status status = store_->FindUnmarked(i);
       if (!status.ok()) {
-        base::LogWarning("subvolume ", i,
-                         " was not searched for unmarked blobs: ",
-                         status.message());
+        base::LogWarning(
+            "subvolume ", i,
+            " was not searched for unmarked blobs: ", status.message());
       }
       if (!Pause(absl::ZeroDuration())) return;
     }
@@ -212,8 +210,7 @@ absl::StatusOr<int> Membership::CheckBlobs(absl::Time limit) {
        first += base::kCheckBlobsMax) {
     v1::CheckBlobsRequest request;
     request.set_volume_id(directory_->volume_id());
-    const size_t end =
-        std::min(entries.size(), first + base::kCheckBlobsMax);
+    const size_t end = std::min(entries.size(), first + base::kCheckBlobsMax);
     for (size_t i = first; i < end; ++i) {
       *request.add_blobs() = entries[i].blob;
     }

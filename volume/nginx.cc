@@ -46,8 +46,8 @@ absl::StatusOr<std::string> FindProgram(const std::string& program) {
     if (IsProgram(program)) return program;
   } else {
     const char* const path = getenv("PATH");
-    const std::string places = absl::StrCat(
-        path != nullptr ? path : "", ":/usr/sbin:/usr/local/sbin");
+    const std::string places =
+        absl::StrCat(path != nullptr ? path : "", ":/usr/sbin:/usr/local/sbin");
     for (const absl::string_view directory : absl::StrSplit(places, ':')) {
       const std::string candidate = absl::StrCat(directory, "/", program);
       if (!directory.empty() && IsProgram(candidate)) return candidate;
@@ -196,8 +196,8 @@ absl::StatusOr<pid_t> Nginx::Spawn() {
   // A new log each time: LastWords() must not find old ones.
   unlink(log.c_str());
   unlink(absl::StrCat(options_.directory, "/nginx.pid").c_str());
-  std::vector<std::string> args = {program_, "-p", options_.directory,
-                                   "-c",     config, "-e", log};
+  std::vector<std::string> args = {
+      program_, "-p", options_.directory, "-c", config, "-e", log};
   std::vector<char*> argv;
   for (std::string& arg : args) argv.push_back(arg.data());
   argv.push_back(nullptr);

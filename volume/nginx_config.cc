@@ -128,9 +128,10 @@ absl::Status CheckPath(const std::string& path) {
                      c == '}' ||
                      absl::ascii_iscntrl(static_cast<unsigned char>(c));
     if (bad) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the path ", path, " holds a character that nginx's configuration "
-          "cannot: use letters, digits, '.', '-', '_' and '/'"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the path ", path,
+                       " holds a character that nginx's configuration "
+                       "cannot: use letters, digits, '.', '-', '_' and '/'"));
     }
   }
   return absl::OkStatus();
@@ -143,10 +144,9 @@ absl::StatusOr<std::string> MakeNginxConfig(const NginxOptions& options) {
   std::string locations;
   for (size_t i = 0; i < options.subvolume_paths.size(); ++i) {
     RETURN_IF_ERROR(CheckPath(options.subvolume_paths[i]));
-    absl::StrAppend(
-        &locations,
-        absl::Substitute(kLocation, i, options.subvolume_paths[i],
-                         base::SignedTextForNginx(options.secret)));
+    absl::StrAppend(&locations,
+                    absl::Substitute(kLocation, i, options.subvolume_paths[i],
+                                     base::SignedTextForNginx(options.secret)));
   }
   return absl::Substitute(kConfig, UserLine(), options.workers,
                           options.directory, options.listen, locations);

@@ -147,8 +147,8 @@ absl::Status ReplaceFile(const std::string& directory, const std::string& name,
                          absl::string_view bytes, mode_t mode) {
   const std::string path = absl::StrCat(directory, "/", name);
   const std::string temporary = absl::StrCat(path, ".new");
-  const UniqueFd fd(open(temporary.c_str(),
-                         O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  const UniqueFd fd(
+      open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
   if (!fd.valid()) return base::PosixError("open", temporary, errno);
   RETURN_IF_ERROR(WriteAll(fd.get(), bytes, temporary));
   if (fsync(fd.get()) != 0) {
@@ -247,10 +247,10 @@ absl::Status VolumeDirectory::LoadIdentity(int subvolumes) {
   first_start_ = ready == identity->end() || *ready != true;
   if (first_start_) subvolume_count_ = subvolumes;
   if (subvolume_count_ != subvolumes) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the volume in ", path_, " was made with ", subvolume_count_,
-        " subvolumes, not with ", subvolumes, ": start it with --subvolumes=",
-        subvolume_count_));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the volume in ", path_, " was made with ",
+                     subvolume_count_, " subvolumes, not with ", subvolumes,
+                     ": start it with --subvolumes=", subvolume_count_));
   }
   uint64_t id = 0;
   if (!absl::SimpleHexAtoi(TextOf(*identity, "volume_id"), &id) || id == 0 ||
@@ -284,7 +284,8 @@ absl::Status VolumeDirectory::LoadState() {
     if (!google::protobuf::util::JsonStringToMessage(*text, &map, options)
              .ok()) {
       return absl::DataLossError(absl::StrCat(
-          path_, "/cluster_map is damaged: remove it, and the master sends it "
+          path_,
+          "/cluster_map is damaged: remove it, and the master sends it "
           "again"));
     }
   } else if (!absl::IsNotFound(text.status())) {
@@ -347,9 +348,9 @@ absl::Status VolumeDirectory::OpenSubvolume(int subvolume,
     const int number = IntOf(*owner, "subvolume");
     if (id != VolumeIdHex(volume_id_) || number != subvolume) {
       return absl::FailedPreconditionError(absl::StrCat(
-          path, " is subvolume ", number, " of volume ", id,
-          ", not subvolume ", subvolume, " of volume ",
-          VolumeIdHex(volume_id_), ": give each directory its own place"));
+          path, " is subvolume ", number, " of volume ", id, ", not subvolume ",
+          subvolume, " of volume ", VolumeIdHex(volume_id_),
+          ": give each directory its own place"));
     }
   } else if (!absl::IsNotFound(owner.status())) {
     return owner.status();
@@ -368,8 +369,8 @@ absl::Status VolumeDirectory::ClaimSubvolumes() {
   for (int i = 0; i < subvolume_count_; ++i) {
     const json mine = {{"volume_id", VolumeIdHex(volume_id_)},
                        {"subvolume", i}};
-    RETURN_IF_ERROR(ReplaceFile(subvolumes_[i].path, kSubvolumeFile,
-                                mine.dump() + "\n"));
+    RETURN_IF_ERROR(
+        ReplaceFile(subvolumes_[i].path, kSubvolumeFile, mine.dump() + "\n"));
   }
   first_start_ = false;
   return StoreIdentity("");
@@ -413,8 +414,7 @@ absl::Status VolumeDirectory::StoreClusterMap(const v1::ClusterMap& map) {
   google::protobuf::util::JsonPrintOptions options;
   options.add_whitespace = true;
   options.always_print_primitive_fields = true;
-  if (!google::protobuf::util::MessageToJsonString(kept, &text, options)
-           .ok()) {
+  if (!google::protobuf::util::MessageToJsonString(kept, &text, options).ok()) {
     return absl::InternalError("the cluster map cannot be written as JSON");
   }
   RETURN_IF_ERROR(ReplaceFile(path_, "cluster_map", text));
@@ -442,9 +442,9 @@ absl::Status VolumeDirectory::CheckFencingNumber(int64_t number) {
   {
     base::MutexLock lock(&mu_);
     if (number < fencing_number_) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the fencing number ", number, " is below ", fencing_number_,
-          ": another master runs the jobs now"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("the fencing number ", number, " is below ",
+                       fencing_number_, ": another master runs the jobs now"));
     }
     if (number == fencing_number_) return absl::OkStatus();
   }

@@ -77,8 +77,8 @@ class VolumeServer::Service final
     const absl::Status status = Receive(reader);
     server_->EndUpload();
     if (!status.ok() && !context->IsCancelled()) {
-      base::LogInfo("upload ", rpc::RequestId(*context), " failed: ",
-                    status.message());
+      base::LogInfo("upload ", rpc::RequestId(*context),
+                    " failed: ", status.message());
     }
     return rpc::ToGrpc(status);
   }
@@ -139,9 +139,8 @@ class VolumeServer::Service final
       return absl::InvalidArgumentError("an upload begins with its header");
     }
     RETURN_IF_ERROR(server_->CheckCall(request.header().volume_id(), true));
-    ASSIGN_OR_RETURN(
-        const std::unique_ptr<LargeBlobWriter> writer,
-        LargeBlobWriter::Start(server_->store_, request.header()));
+    ASSIGN_OR_RETURN(const std::unique_ptr<LargeBlobWriter> writer,
+                     LargeBlobWriter::Start(server_->store_, request.header()));
     while (reader->Read(&request)) {
       switch (request.part_case()) {
         case v1::PutBlobRequest::kData:
@@ -175,8 +174,8 @@ class VolumeServer::Service final
     v1::GetBlobResponse response;
     while (left > 0) {
       const int64_t size = std::min(left, base::kPieceBytes);
-      RETURN_IF_ERROR(server_->store_->Read(blob, offset, size,
-                                            response.mutable_data()));
+      RETURN_IF_ERROR(
+          server_->store_->Read(blob, offset, size, response.mutable_data()));
       const auto count = static_cast<int64_t>(response.data().size());
       if (count == 0) return absl::DataLossError("the blob became shorter");
       if (!writer->Write(response)) {
@@ -222,8 +221,7 @@ class VolumeServer::Service final
     if (!server_->StartUpload()) {
       return absl::UnavailableError("the volume receives too many uploads");
     }
-    const absl::Status status =
-        CopyBlob(server_->store_, request, deadline);
+    const absl::Status status = CopyBlob(server_->store_, request, deadline);
     server_->EndUpload();
     return status;
   }
@@ -244,10 +242,10 @@ absl::Status VolumeServer::Start(const std::string& address) {
   grpc::ServerBuilder builder;
   rpc::ConfigureServer(&builder);
   builder.RegisterService(service_.get());
-  batches_.Register(&builder, [this](auto* context, auto* stream, auto* cq,
-                                     void* tag) {
-    service_->RequestBatch(context, stream, cq, cq, tag);
-  });
+  batches_.Register(&builder,
+                    [this](auto* context, auto* stream, auto* cq, void* tag) {
+                      service_->RequestBatch(context, stream, cq, cq, tag);
+                    });
   ASSIGN_OR_RETURN(server_, rpc::StartServer(&builder, address));
   batches_.Start(/*threads=*/1);
   return absl::OkStatus();
@@ -255,9 +253,9 @@ absl::Status VolumeServer::Start(const std::string& address) {
 
 absl::Status VolumeServer::CheckCall(uint32_t volume_id, bool write) const {
   if (volume_id != directory_->volume_id()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "this is volume ", VolumeIdText(directory_->volume_id()),
-        ", the call is for ", VolumeIdText(volume_id)));
+    return absl::FailedPreconditionError(
+        absl::StrCat("this is volume ", VolumeIdText(directory_->volume_id()),
+                     ", the call is for ", VolumeIdText(volume_id)));
   }
   if (!joined_.load(std::memory_order_acquire)) {
     return absl::UnavailableError("the volume has not joined the cluster yet");
@@ -269,8 +267,7 @@ absl::Status VolumeServer::CheckCall(uint32_t volume_id, bool write) const {
 }
 
 void VolumeServer::OnRequest(const Stream& stream, Request* request) {
-  const absl::Status status =
-      CheckCall(request->volume_id(), /*write=*/false);
+  const absl::Status status = CheckCall(request->volume_id(), /*write=*/false);
   if (!status.ok()) return stream->Fail(rpc::ToGrpc(status));
   if (stream->context == nullptr) {
     stream->context = std::make_shared<StreamSink>(stream);
@@ -284,9 +281,7 @@ void VolumeServer::OnRequest(const Stream& stream, Request* request) {
       rpc::ToGrpc(absl::UnavailableError("the volume agent is stopping")));
 }
 
-void VolumeServer::OnClosed(const Stream& stream) {
-  stream->context = nullptr;
-}
+void VolumeServer::OnClosed(const Stream& stream) { stream->context = nullptr; }
 
 bool VolumeServer::StartUpload() {
   base::MutexLock lock(&mu_);
