@@ -15,7 +15,8 @@ namespace {
 class ReaderCall final : public std::enable_shared_from_this<ReaderCall> {
  public:
   ReaderCall(rpc::EventLoop* loop, v1::VolumeService::Stub* stub,
-             const v1::GetBlobRequest& request) {
+             const v1::GetBlobRequest& request)
+      : use_(std::make_unique<rpc::EventLoop::Use>(loop)) {
     stream_ = stub->PrepareAsyncGet(&context_, request, loop->cq());
   }
 
@@ -106,6 +107,7 @@ class ReaderCall final : public std::enable_shared_from_this<ReaderCall> {
   }
 
   void OnFinish(bool) {
+    const auto use = std::move(use_);  // Ends last.
     const auto last = std::move(self_);
     BlobReader::PieceDone done;
     absl::Status status = rpc::FromGrpc(grpc_status_);
@@ -136,7 +138,8 @@ class ReaderCall final : public std::enable_shared_from_this<ReaderCall> {
   std::unique_ptr<grpc::ClientAsyncReader<v1::GetBlobResponse>> stream_;
   v1::GetBlobResponse response_;
   grpc::Status grpc_status_;
-  std::shared_ptr<ReaderCall> self_;  // Until the last event.
+  std::shared_ptr<ReaderCall> self_;  // Until the last event, as is use_.
+  std::unique_ptr<rpc::EventLoop::Use> use_;
   MethodEvent start_event_{this, &ReaderCall::OnStart};
   MethodEvent read_event_{this, &ReaderCall::OnRead};
   MethodEvent finish_event_{this, &ReaderCall::OnFinish};

@@ -47,6 +47,7 @@ class ClientStream final
         new ClientStream(std::move(listener)));
     if (configure) configure(&stream->context_);
     stream->self_ = stream;
+    stream->use_ = std::make_unique<EventLoop::Use>(loop);
     stream->stub_ = prepare(&stream->context_, loop->cq());
     stream->stub_->StartCall(&stream->start_event_);
     return stream;
@@ -117,13 +118,15 @@ class ClientStream final
     Close();
   }
   void Close() {
+    const auto use = std::move(use_);  // Ends last.
     const std::shared_ptr<ClientStream> last = std::move(self_);
     const std::shared_ptr<Listener> listener = std::move(listener_);
     listener->OnClosed(status_);
   }
 
   std::shared_ptr<Listener> listener_;
-  std::shared_ptr<ClientStream> self_;  // Until the last event.
+  std::shared_ptr<ClientStream> self_;  // Until the last event, as is use_.
+  std::unique_ptr<EventLoop::Use> use_;
   grpc::ClientContext context_;
   std::unique_ptr<Stub> stub_;
   Response response_;

@@ -9,9 +9,23 @@ namespace cairn::rpc {
 EventLoop::EventLoop() : thread_([this] { Run(); }) {}
 
 EventLoop::~EventLoop() {
+  {
+    base::MutexLock lock(&mu_);
+    while (uses_ > 0) unused_.Wait(&mu_);
+  }
   stopping_ = true;
   cq_.Shutdown();
   thread_.join();
+}
+
+EventLoop::Use::Use(EventLoop* loop) : loop_(loop) {
+  base::MutexLock lock(&loop_->mu_);
+  ++loop_->uses_;
+}
+
+EventLoop::Use::~Use() {
+  base::MutexLock lock(&loop_->mu_);
+  if (--loop_->uses_ == 0) loop_->unused_.SignalAll();
 }
 
 void EventLoop::AddTicker(std::function<bool()> ticker) {

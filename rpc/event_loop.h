@@ -29,12 +29,27 @@ class Event {
 class EventLoop {
  public:
   EventLoop();
-  // Every operation on the queue must have been cancelled or answered.
+  // Waits for the end of every stream and call on the queue: all must have
+  // been cancelled or have a deadline.
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
   grpc::CompletionQueue* cq() { return &cq_; }
+
+  // Held by a stream or call from before its first operation until after its
+  // last event: gRPC aborts the process when an operation, even the Finish()
+  // of a cancelled stream, begins on a queue that was shut down.
+  class Use {
+   public:
+    explicit Use(EventLoop* loop);
+    ~Use();
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+   private:
+    EventLoop* const loop_;
+  };
 
   // Called about every kTick on the loop's thread until it returns false.
   // Keeps deadlines and reconnects going; must not block.
@@ -47,6 +62,8 @@ class EventLoop {
 
   grpc::CompletionQueue cq_;
   base::Mutex mu_;
+  base::CondVar unused_;
+  int uses_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::function<bool()>> tickers_ ABSL_GUARDED_BY(mu_);
   // Read by the loop between events; a late look costs one tick.
   std::atomic<bool> stopping_{false};
@@ -71,7 +88,7 @@ class AsyncUnary final : public Event {
   static void Start(EventLoop* loop, absl::Time deadline,
                     const std::string& request_id, const Prepare& prepare,
                     Done done) {
-    auto* call = new AsyncUnary(std::move(done));
+    auto* call = new AsyncUnary(loop, std::move(done));
     call->context_.set_deadline(absl::ToChronoTime(deadline));
     if (!request_id.empty()) {
       call->context_.AddMetadata("x-request-id", request_id);
@@ -82,12 +99,14 @@ class AsyncUnary final : public Event {
   }
 
  private:
-  explicit AsyncUnary(Done done) : done_(std::move(done)) {}
+  AsyncUnary(EventLoop* loop, Done done)
+      : use_(loop), done_(std::move(done)) {}
   void OnEvent(bool ok) override {
     done_(status_, &response_);
     delete this;
   }
 
+  const EventLoop::Use use_;  // First: ends last.
   const Done done_;
   grpc::ClientContext context_;
   Reader reader_;
