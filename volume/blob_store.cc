@@ -79,7 +79,7 @@ absl::StatusOr<std::string> MakeXattr(absl::string_view key, bool tombstone,
   xattr.tombstone = tombstone;
   xattr.replicas = replicas;
   xattr.size_bytes = size_bytes;
-  xattr.digest = FromProto(digest);
+  if (!tombstone) xattr.digest = FromProto(digest);
   xattr.content_type = metadata.content_type();
   xattr.content_encoding = metadata.content_encoding();
   for (const auto& [name, value] : metadata.user()) xattr.user[name] = value;
