@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -318,6 +319,8 @@ absl::Status VolumeDirectory::OpenSubvolumes(
     }
   }
   for (int i = 0; i < subvolume_count_; ++i) {
+    // nginx has another working directory.
+    directories[i] = std::filesystem::absolute(directories[i]).string();
     absl::Status status = OpenSubvolume(i, directories[i]);
     // A disk that is lost must not stop the others, but a first start or a
     // disk that can never work is for the person at the keyboard.

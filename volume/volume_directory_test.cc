@@ -129,6 +129,13 @@ TEST_F(VolumeDirectoryTest, DisksThatChangedPlacesAreRefused) {
   EXPECT_EQ(other.status().code(), Code::kFailedPrecondition);
 }
 
+TEST_F(VolumeDirectoryTest, PathsOfSubvolumesBecomeAbsolute) {
+  ASSERT_EQ(chdir(getenv("TEST_TMPDIR")), 0);
+  ASSERT_TRUE(Open(1, {"relative-disk"}).ok());
+  EXPECT_EQ(directory_->subvolumes()[0].path,
+            std::filesystem::current_path().string() + "/relative-disk");
+}
+
 TEST_F(VolumeDirectoryTest, AMissingDiskIsReportedAndTheOthersOpened) {
   ASSERT_TRUE(Open().ok());
   std::filesystem::remove_all(path_ + "/subvolume-1");
