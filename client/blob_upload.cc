@@ -146,7 +146,10 @@ class UploadState final : public Stream::Listener,
             "the volume agent took no data in time");
       }
     }
-    done_(result);
+    // The callbacks hold the writer, which holds this upload: end the circle.
+    const AgentClient::Done done = std::move(done_);
+    progress_ = nullptr;
+    done(result);
   }
 
   void Pump() {
@@ -185,8 +188,9 @@ class UploadState final : public Stream::Listener,
     return false;
   }
 
-  const std::function<void()> progress_;
-  const AgentClient::Done done_;
+  // Called, and dropped at the end, on the loop's thread alone.
+  std::function<void()> progress_;
+  AgentClient::Done done_;
   base::Mutex mu_;
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mu_);
   std::deque<grpc::ByteBuffer> queue_ ABSL_GUARDED_BY(mu_);

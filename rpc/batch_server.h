@@ -85,10 +85,16 @@ class BatchServer {
     }
   }
 
-  // Call after grpc::Server::Shutdown(), which ends the streams.
+  // Call after grpc::Server::Shutdown(), which ends the streams. Waits for
+  // their last events: gRPC aborts the process when an operation, even the
+  // Finish() of a cancelled stream, begins on a queue that was shut down.
   void Stop() {
     if (cq_ == nullptr || stopped_) return;
     stopped_ = true;
+    {
+      base::MutexLock lock(&mu_);
+      while (connections_ > 0) unused_.Wait(&mu_);
+    }
     cq_->Shutdown();
     for (auto& thread : threads_) thread.join();
     if (threads_.empty()) Run();
@@ -102,13 +108,16 @@ class BatchServer {
     Connection* connection;
   };
 
-  class Connection final
-      : public BatchStream<Response>,
-        public std::enable_shared_from_this<Connection> {
+  class Connection final : public BatchStream<Response>,
+                           public std::enable_shared_from_this<Connection> {
    public:
-    explicit Connection(BatchServer* server) : server_(server) {
+    explicit Connection(BatchServer* server) : server_(server) {}
+
+    // Its own step: another thread may have the client's first event before
+    // this returns, and needs the whole object and `self`.
+    void Accept() {
       context_.AsyncNotifyWhenDone(&done_tag_);
-      server->accept_(&context_, &stream_, server->cq_.get(), &accept_tag_);
+      server_->accept_(&context_, &stream_, server_->cq_.get(), &accept_tag_);
     }
 
     void Send(Response response) override {
@@ -127,65 +136,36 @@ class BatchServer {
     }
     std::string peer() const override { return context_.peer(); }
 
-    // Returns false when no operation is under way any more.
+    // Returns false when no operation is under way any more. The thread that
+    // sees that is the last one here: the others have counted their event,
+    // and what follows it, under one lock.
     bool OnEvent(typename Tag::Kind kind, bool ok) {
-      switch (kind) {
-        case Tag::Kind::kAccept:
-          // The server is shutting down; no done event follows.
-          if (!ok) return false;
-          server_->AcceptNext();
-          StartRead();
-          return true;
-        case Tag::Kind::kRead:
-          OnRead(ok);
-          break;
-        case Tag::Kind::kWrite: {
-          base::MutexLock lock(&mu_);
-          --pending_;
-          writing_ = false;
-          if (!ok) closing_ = true;
-          MaybeWriteLocked();
-          MaybeFinishLocked();
-          break;
-        }
-        case Tag::Kind::kFinish:
-        case Tag::Kind::kDone: {
-          base::MutexLock lock(&mu_);
-          --pending_;
-          closing_ = true;
-          MaybeFinishLocked();
-          break;
-        }
+      if (kind == Tag::Kind::kAccept) {
+        // The server is shutting down; no done event follows.
+        if (!ok) return false;
+        server_->AcceptNext();
+      }
+      if (kind == Tag::Kind::kRead && ok) {
+        server_->handler_->OnRequest(this->shared_from_this(), &request_);
       }
       base::MutexLock lock(&mu_);
+      --pending_;
+      if (kind == Tag::Kind::kWrite) writing_ = false;
+      const bool reads = kind == Tag::Kind::kAccept || kind == Tag::Kind::kRead;
+      const bool ends = kind == Tag::Kind::kFinish || kind == Tag::Kind::kDone;
+      if (!ok || ends) closing_ = true;
+      if (reads && !closing_) {
+        ++pending_;
+        stream_.Read(&request_, &read_tag_);
+      }
+      MaybeWriteLocked();
+      MaybeFinishLocked();
       return pending_ > 0;
     }
 
     std::shared_ptr<Connection> self;  // Held while operations are under way.
 
    private:
-    void StartRead() {
-      base::MutexLock lock(&mu_);
-      reading_ = true;
-      ++pending_;
-      stream_.Read(&request_, &read_tag_);
-    }
-
-    void OnRead(bool ok) {
-      if (ok) server_->handler_->OnRequest(this->shared_from_this(), &request_);
-      base::MutexLock lock(&mu_);
-      --pending_;
-      reading_ = false;
-      if (ok && !closing_) {
-        reading_ = true;
-        ++pending_;
-        stream_.Read(&request_, &read_tag_);
-        return;
-      }
-      closing_ = true;
-      MaybeFinishLocked();
-    }
-
     void MaybeWriteLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       if (writing_ || closing_ || queue_.empty()) return;
       writing_ = true;
@@ -213,9 +193,9 @@ class BatchServer {
 
     base::Mutex mu_;
     std::deque<Response> queue_ ABSL_GUARDED_BY(mu_);
-    // Operations whose tag has not come back; the done event is the first.
-    int pending_ ABSL_GUARDED_BY(mu_) = 1;
-    bool reading_ ABSL_GUARDED_BY(mu_) = false;
+    // Operations whose tag has not come back; the done event and the accept
+    // are the first.
+    int pending_ ABSL_GUARDED_BY(mu_) = 2;
     bool writing_ ABSL_GUARDED_BY(mu_) = false;
     bool closing_ ABSL_GUARDED_BY(mu_) = false;
     bool finished_ ABSL_GUARDED_BY(mu_) = false;
@@ -223,8 +203,13 @@ class BatchServer {
   };
 
   void AcceptNext() {
+    {
+      base::MutexLock lock(&mu_);
+      ++connections_;
+    }
     auto connection = std::make_shared<Connection>(this);
     connection->self = connection;
+    connection->Accept();
   }
 
   void Run() {
@@ -235,6 +220,8 @@ class BatchServer {
       if (tag.connection->OnEvent(tag.kind, ok)) continue;
       const std::shared_ptr<Connection> last = std::move(tag.connection->self);
       if (tag.kind != Tag::Kind::kAccept) handler_->OnClosed(last);
+      base::MutexLock lock(&mu_);
+      if (--connections_ == 0) unused_.SignalAll();
     }
   }
 
@@ -243,6 +230,11 @@ class BatchServer {
   std::unique_ptr<grpc::ServerCompletionQueue> cq_;
   std::vector<std::thread> threads_;
   bool stopped_ = false;
+
+  base::Mutex mu_;
+  base::CondVar unused_;
+  // Streams, the one that waits for its client included.
+  int connections_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace cairn::rpc
