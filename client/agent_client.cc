@@ -23,8 +23,8 @@ AgentClient::AgentClient(rpc::EventLoop* loop, uint32_t volume_id,
       bytes_stub_(v1::VolumeService::NewStub(bytes_channel_)) {
   Lane::Options options;
   options.loop = loop;
-  options.peer = absl::StrCat("volume ", VolumeIdText(volume_id), " at ",
-                              grpc_address);
+  options.peer =
+      absl::StrCat("volume ", VolumeIdText(volume_id), " at ", grpc_address);
   // The stub lives as long as the lane may call it: Stop() is the last thing
   // this object does, and no stream starts after it.
   options.prepare = [stub = batch_stub_.get()](grpc::ClientContext* context,
@@ -42,13 +42,12 @@ AgentClient::~AgentClient() { lane_->Stop(); }
 
 void AgentClient::Submit(Lane::Add add, int64_t bytes, absl::Time deadline,
                          Done done) {
-  lane_->Submit(std::move(add), bytes, /*repeat=*/false, deadline,
-                [done = std::move(done)](
-                    const absl::StatusOr<v1::BlobOpResult>& result) {
-                  done(result.ok() ? StatusFromCode(result->code(),
-                                                    result->message())
-                                   : result.status());
-                });
+  lane_->Submit(
+      std::move(add), bytes, /*repeat=*/false, deadline,
+      [done = std::move(done)](const absl::StatusOr<v1::BlobOpResult>& result) {
+        done(result.ok() ? StatusFromCode(result->code(), result->message())
+                         : result.status());
+      });
 }
 
 void AgentClient::Put(v1::SmallPutOp op, absl::Time deadline, Done done) {
@@ -111,8 +110,8 @@ std::shared_ptr<AgentClient> AgentPool::Get(const v1::ClusterMap& map,
   std::shared_ptr<AgentClient>& agent = agents_[volume_id];
   if (agent == nullptr || agent->grpc_address() != volume->grpc_address()) {
     old = std::move(agent);
-    agent = std::make_shared<AgentClient>(loop_, volume_id,
-                                          volume->grpc_address());
+    agent =
+        std::make_shared<AgentClient>(loop_, volume_id, volume->grpc_address());
   }
   return agent;
 }

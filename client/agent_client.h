@@ -64,9 +64,8 @@ class AgentClient {
   void MarkCommitted(const v1::BlobId& blob);
 
   // `progress` is called when a piece has left; `done` once, in the end.
-  std::shared_ptr<BlobUpload> Upload(
-      const v1::PutBlobRequest::Header& header,
-      std::function<void()> progress, Done done);
+  std::shared_ptr<BlobUpload> Upload(const v1::PutBlobRequest::Header& header,
+                                     std::function<void()> progress, Done done);
 
   std::unique_ptr<BlobReader> Read(const v1::BlobId& blob, int64_t offset,
                                    int64_t length);

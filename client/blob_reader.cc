@@ -115,7 +115,8 @@ class ReaderCall final : public std::enable_shared_from_this<ReaderCall> {
       base::MutexLock lock(&mu_);
       ended_ = true;
       if (late_) {
-        status = absl::UnavailableError("the volume agent sent no data in time");
+        status =
+            absl::UnavailableError("the volume agent sent no data in time");
       }
       status_ = status;
       done.swap(done_);

@@ -33,7 +33,7 @@ grpc::ByteBuffer WrapPiece(const Piece& piece) {
   size_t head_bytes = 0;
   head[head_bytes++] =
       static_cast<char>(v1::PutBlobRequest::kDataFieldNumber << 3 | 2);
-  for (uint64_t rest = piece.size; ; rest >>= 7) {
+  for (uint64_t rest = piece.size;; rest >>= 7) {
     const bool more = rest >= 0x80;
     head[head_bytes++] = static_cast<char>((rest & 0x7f) | (more ? 0x80 : 0));
     if (!more) break;
@@ -68,7 +68,8 @@ class UploadState final : public Stream::Listener,
             return stub->PrepareCall(context, "/cairn.v1.VolumeService/Put",
                                      cq);
           },
-          shared_from_this(), [&](grpc::ClientContext* context) {
+          shared_from_this(),
+          [&](grpc::ClientContext* context) {
             context->AddMetadata("x-request-id", header.request_id());
           });
     }
@@ -177,9 +178,8 @@ class UploadState final : public Stream::Listener,
       base::MutexLock lock(&mu_);
       if (closed_) return false;
       // An upload whose source is slow waits for nobody.
-      const bool stuck =
-          (writing_ || last_queued_) &&
-          absl::Now() - moved_at_ > base::kBlobPieceDeadline;
+      const bool stuck = (writing_ || last_queued_) &&
+                         absl::Now() - moved_at_ > base::kBlobPieceDeadline;
       if (!stuck) return true;
       late_ = true;
       stream = stream_;

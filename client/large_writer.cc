@@ -226,10 +226,9 @@ class WriterState : public std::enable_shared_from_this<WriterState> {
     {
       base::MutexLock lock(&mu_);
       if (status_.ok()) {
-        const auto code =
-            cause.code() == absl::StatusCode::kResourceExhausted
-                ? absl::StatusCode::kResourceExhausted
-                : absl::StatusCode::kUnavailable;
+        const auto code = cause.code() == absl::StatusCode::kResourceExhausted
+                              ? absl::StatusCode::kResourceExhausted
+                              : absl::StatusCode::kUnavailable;
         status_ = absl::Status(
             code, absl::StrCat("a volume failed during the write: ",
                                cause.message(), "; try again"));

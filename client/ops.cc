@@ -28,11 +28,11 @@ class Finisher : public std::enable_shared_from_this<Finisher> {
     *op.mutable_precondition() = write_.options.precondition;
     op.set_inline_value(write_.inline_value);
     op.set_request_id(write_.options.request_id);
-    metadata_->Commit(std::move(op), write_.deadline,
-                      [self = shared_from_this()](
-                          absl::StatusOr<v1::OpResult> result) {
-                        self->OnCommitted(std::move(result));
-                      });
+    metadata_->Commit(
+        std::move(op), write_.deadline,
+        [self = shared_from_this()](absl::StatusOr<v1::OpResult> result) {
+          self->OnCommitted(std::move(result));
+        });
   }
 
  private:
@@ -41,8 +41,8 @@ class Finisher : public std::enable_shared_from_this<Finisher> {
       return done_(absl::UnavailableError(absl::StrCat(
           "the outcome of the write is unknown: ", result.status().message())));
     }
-    const absl::Status status = StatusFromCode(result->code(),
-                                               result->message());
+    const absl::Status status =
+        StatusFromCode(result->code(), result->message());
     switch (status.code()) {
       case absl::StatusCode::kOk:
         return Succeed(result->replaced());
@@ -56,16 +56,15 @@ class Finisher : public std::enable_shared_from_this<Finisher> {
       case absl::StatusCode::kDeadlineExceeded:
         return done_(status);  // The outcome is unknown: nothing is removed.
       default:
-        RemoveUncommitted(write_.key, write_.record.version(),
-                          write_.replicas);
+        RemoveUncommitted(write_.key, write_.record.version(), write_.replicas);
         return done_(status);
     }
   }
 
   void Succeed(bool replaced) {
     for (const Replica& replica : write_.replicas) {
-      replica.agent->MarkCommitted(MakeBlobId(
-          write_.key, replica.where, write_.record.version(), false));
+      replica.agent->MarkCommitted(MakeBlobId(write_.key, replica.where,
+                                              write_.record.version(), false));
     }
     PutOutcome outcome;
     outcome.replaced = replaced;

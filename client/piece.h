@@ -18,8 +18,8 @@ struct Piece {
   size_t size = 0;
 
   static Piece Allocate(size_t capacity) {
-    return {std::shared_ptr<char>(
-                static_cast<char*>(std::malloc(capacity)), &std::free),
+    return {std::shared_ptr<char>(static_cast<char*>(std::malloc(capacity)),
+                                  &std::free),
             0};
   }
   absl::string_view view() const { return {data.get(), size}; }

@@ -61,19 +61,19 @@ class SmallPut : public std::enable_shared_from_this<SmallPut> {
     }
     if (replica.agent == nullptr) return OnSettled(/*ok=*/false);
     v1::SmallPutOp op;
-    *op.mutable_blob() = MakeBlobId(write_.key, replica.where,
-                                    write_.record.version(), false);
+    *op.mutable_blob() =
+        MakeBlobId(write_.key, replica.where, write_.record.version(), false);
     op.set_data(value_);
     *op.mutable_digest() = write_.record.digest();
     *op.mutable_metadata() = write_.record.metadata();
     op.set_replicas(view_->map.replicas());
     op.set_durability(write_.durability);
     op.set_request_id(write_.options.request_id);
-    replica.agent->Put(std::move(op), absl::Now() + base::kBlobOpDeadline,
-                       [self = shared_from_this(),
-                        place](const absl::Status& status) {
-                         self->OnPut(place, status);
-                       });
+    replica.agent->Put(
+        std::move(op), absl::Now() + base::kBlobOpDeadline,
+        [self = shared_from_this(), place](const absl::Status& status) {
+          self->OnPut(place, status);
+        });
   }
 
   void OnPut(int place, const absl::Status& status) {
@@ -108,10 +108,9 @@ class SmallPut : public std::enable_shared_from_this<SmallPut> {
             last_failure_.code() == absl::StatusCode::kResourceExhausted
                 ? absl::StatusCode::kResourceExhausted
                 : absl::StatusCode::kUnavailable;
-        failure = absl::Status(
-            code, absl::StrCat("fewer than ", slots_.size(),
-                               " volumes took the value: ",
-                               last_failure_.message()));
+        failure = absl::Status(code, absl::StrCat("fewer than ", slots_.size(),
+                                                  " volumes took the value: ",
+                                                  last_failure_.message()));
       }
     }
     RemoveUncommitted(write_.key, write_.record.version(), remove);

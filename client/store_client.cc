@@ -68,17 +68,15 @@ class StoreClientImpl final : public StoreClient {
     metadata_->Delete(
         std::move(op), absl::Now() + base::kMetadataDeadline,
         [done = std::move(done)](const absl::StatusOr<v1::OpResult>& result) {
-          done(result.ok()
-                   ? StatusFromCode(result->code(), result->message())
-                   : result.status());
+          done(result.ok() ? StatusFromCode(result->code(), result->message())
+                           : result.status());
         });
   }
 
   void ListKeys(v1::ListKeysRequest request,
                 MetadataClient::ListDone done) override {
     metadata_->ListKeys(std::move(request),
-                        absl::Now() + base::kMetadataDeadline,
-                        std::move(done));
+                        absl::Now() + base::kMetadataDeadline, std::move(done));
   }
 
   std::unique_ptr<BlobReader> NewBlobReader(std::string key,
@@ -97,8 +95,7 @@ class StoreClientImpl final : public StoreClient {
                        length);
   }
 
-  std::vector<int> ReadOrder(const v1::Record& record,
-                             uint64_t salt) override {
+  std::vector<int> ReadOrder(const v1::Record& record, uint64_t salt) override {
     const auto view = metadata_->view();
     const int count = record.replicas_size();
     std::vector<int> up;

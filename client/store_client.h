@@ -84,8 +84,8 @@ class StoreClient {
  public:
   virtual ~StoreClient() = default;
 
-  virtual void Get(std::string key, bool with_value,
-                   std::string request_id, GetDone done) = 0;
+  virtual void Get(std::string key, bool with_value, std::string request_id,
+                   GetDone done) = 0;
   // A value of at most kSmallBlobBytesMax bytes.
   virtual void PutSmall(std::string key, std::string value,
                         const base::Digest& digest, PutOptions options,
@@ -105,9 +105,10 @@ class StoreClient {
                         MetadataClient::ListDone done) = 0;
   // Replica `replica` of `record` (index into record.replicas). length 0: to
   // the end.
-  virtual std::unique_ptr<BlobReader> NewBlobReader(
-      std::string key, const v1::Record& record, int replica, int64_t offset,
-      int64_t length) = 0;
+  virtual std::unique_ptr<BlobReader> NewBlobReader(std::string key,
+                                                    const v1::Record& record,
+                                                    int replica, int64_t offset,
+                                                    int64_t length) = 0;
 
   // Which replicas of `record` can be read now, best first (indices into
   // record.replicas): volumes that are up, rotated by `salt` to spread load.

@@ -20,9 +20,8 @@ namespace cairn::rpc {
 // loop's thread, one call at a time, and kept alive until OnClosed().
 template <typename Request, typename Response,
           typename Stub = grpc::ClientAsyncReaderWriter<Request, Response>>
-class ClientStream final
-    : public std::enable_shared_from_this<
-          ClientStream<Request, Response, Stub>> {
+class ClientStream final : public std::enable_shared_from_this<
+                               ClientStream<Request, Response, Stub>> {
  public:
   class Listener {
    public:
@@ -35,16 +34,15 @@ class ClientStream final
     // The end: nothing is called after it.
     virtual void OnClosed(const grpc::Status& status) = 0;
   };
-  using Prepare = std::function<std::unique_ptr<Stub>(
-      grpc::ClientContext*, grpc::CompletionQueue*)>;
+  using Prepare = std::function<std::unique_ptr<Stub>(grpc::ClientContext*,
+                                                      grpc::CompletionQueue*)>;
 
   // `configure` may set a deadline, metadata or wait_for_ready.
   static std::shared_ptr<ClientStream> Start(
       EventLoop* loop, const Prepare& prepare,
       std::shared_ptr<Listener> listener,
       const std::function<void(grpc::ClientContext*)>& configure = nullptr) {
-    std::shared_ptr<ClientStream> stream(
-        new ClientStream(std::move(listener)));
+    std::shared_ptr<ClientStream> stream(new ClientStream(std::move(listener)));
     if (configure) configure(&stream->context_);
     stream->self_ = stream;
     stream->use_ = std::make_unique<EventLoop::Use>(loop);

@@ -38,8 +38,7 @@ void EventLoop::Run() {
   while (true) {
     void* tag = nullptr;
     bool ok = false;
-    const auto status =
-        cq_.AsyncNext(&tag, &ok, absl::ToChronoTime(next_tick));
+    const auto status = cq_.AsyncNext(&tag, &ok, absl::ToChronoTime(next_tick));
     if (status == grpc::CompletionQueue::SHUTDOWN) return;
     if (status == grpc::CompletionQueue::GOT_EVENT) {
       static_cast<Event*>(tag)->OnEvent(ok);

@@ -99,8 +99,7 @@ class AsyncUnary final : public Event {
   }
 
  private:
-  AsyncUnary(EventLoop* loop, Done done)
-      : use_(loop), done_(std::move(done)) {}
+  AsyncUnary(EventLoop* loop, Done done) : use_(loop), done_(std::move(done)) {}
   void OnEvent(bool ok) override {
     done_(status_, &response_);
     delete this;

@@ -64,11 +64,10 @@ class OpLane final
 
   void Start() {
     Reconnect();
-    options_.loop->AddTicker(
-        [weak = this->weak_from_this()] {
-          const auto lane = weak.lock();
-          return lane != nullptr && lane->Tick();
-        });
+    options_.loop->AddTicker([weak = this->weak_from_this()] {
+      const auto lane = weak.lock();
+      return lane != nullptr && lane->Tick();
+    });
   }
 
   // `repeat`: after a broken stream the operation is sent again, unchanged;
@@ -82,12 +81,11 @@ class OpLane final
       if (stopped_ || (down_ && !options_.wait_for_peer)) {
         refusal = DownLocked();
       } else if (waiting_.size() >= base::kOpsWaitingMax) {
-        refusal = absl::UnavailableError(
-            absl::StrCat("too many operations wait for ", options_.peer,
-                         ": try again"));
+        refusal = absl::UnavailableError(absl::StrCat(
+            "too many operations wait for ", options_.peer, ": try again"));
       } else {
-        waiting_.push_back({std::move(add), bytes, repeat, deadline,
-                            std::move(done)});
+        waiting_.push_back(
+            {std::move(add), bytes, repeat, deadline, std::move(done)});
       }
     }
     if (!refusal.ok()) return done(refusal);
@@ -135,19 +133,19 @@ class OpLane final
 
   absl::Status DownLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return absl::UnavailableError(
-        absl::StrCat(options_.peer, " does not answer", last_error_.empty() ? "" : ": ", last_error_));
+        absl::StrCat(options_.peer, " does not answer",
+                     last_error_.empty() ? "" : ": ", last_error_));
   }
 
   void Reconnect() {
     // Started under the lock so that OnOpen() finds stream_ set.
     base::MutexLock lock(&mu_);
     if (stopped_ || stream_ != nullptr) return;
-    stream_ = Stream::Start(options_.loop, options_.prepare,
-                            this->shared_from_this(),
-                            [this](grpc::ClientContext* context) {
-                              context->set_wait_for_ready(
-                                  options_.wait_for_peer);
-                            });
+    stream_ =
+        Stream::Start(options_.loop, options_.prepare, this->shared_from_this(),
+                      [this](grpc::ClientContext* context) {
+                        context->set_wait_for_ready(options_.wait_for_peer);
+                      });
   }
 
   void OnOpen() override {
@@ -219,9 +217,8 @@ class OpLane final
     std::shared_ptr<Stream> stream;
     {
       base::MutexLock lock(&mu_);
-      const bool room =
-          static_cast<int>(batches_.size()) < options_.depth &&
-          !waiting_.empty();
+      const bool room = static_cast<int>(batches_.size()) < options_.depth &&
+                        !waiting_.empty();
       if (!ready_ || writing_ || (!room && unanswered_.empty())) return;
       if (options_.envelope) options_.envelope(&request);
       FillLocked(room, &request);
@@ -263,9 +260,8 @@ class OpLane final
       for (auto& [id, op] : under_way_) ops.emplace_back(id, std::move(op));
       under_way_.clear();
       // Repeated in their first order.
-      std::sort(ops.begin(), ops.end(), [](const auto& a, const auto& b) {
-        return a.first > b.first;
-      });
+      std::sort(ops.begin(), ops.end(),
+                [](const auto& a, const auto& b) { return a.first > b.first; });
       for (auto& [id, op] : ops) {
         if (op.repeat && !also_repeated) {
           waiting_.push_front(std::move(op));
@@ -324,7 +320,7 @@ class OpLane final
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mu_);
   bool ready_ ABSL_GUARDED_BY(mu_) = false;    // Operations may be written.
   bool writing_ ABSL_GUARDED_BY(mu_) = false;  // A message is leaving.
-  bool down_ ABSL_GUARDED_BY(mu_) = false;  // The last stream has failed.
+  bool down_ ABSL_GUARDED_BY(mu_) = false;     // The last stream has failed.
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::string last_error_ ABSL_GUARDED_BY(mu_);
   absl::Time reconnect_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();

@@ -26,8 +26,7 @@ void ConfigureServer(grpc::ServerBuilder* builder) {
                               kKeepaliveTimeoutMs);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder->AddChannelArgument(
-      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-      kKeepaliveMs / 2);
+      GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kKeepaliveMs / 2);
 }
 
 absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(

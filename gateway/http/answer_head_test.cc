@@ -19,8 +19,8 @@ std::string Form(const Response& response, const AnswerFraming& framing) {
   EXPECT_NE(date, std::string::npos) << head;
   if (date == std::string::npos) return head;
   const size_t end = head.find("\r\n", date) + 2;
-  EXPECT_EQ(end - date, std::string("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n")
-                            .size());
+  EXPECT_EQ(end - date,
+            std::string("Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n").size());
   head.erase(date, end - date);
   return head;
 }
@@ -50,18 +50,22 @@ TEST(AnswerHeadTest, HasWhatWasGivenAndNothingElse) {
 
 TEST(AnswerHeadTest, LeavesOutWhatCouldSplitOrMisframeTheAnswer) {
   Response response;
-  response.headers = {{"A", "b\r\nSet-Cookie: x"}, {"A\r\nB", "c"},
-                      {"", "d"},                   {"content-LENGTH", "7"},
-                      {"Transfer-Encoding", "x"},  {"Connection", "x"},
-                      {"A b", "c"},                {"Good", "\xff tab\t"}};
+  response.headers = {{"A", "b\r\nSet-Cookie: x"},
+                      {"A\r\nB", "c"},
+                      {"", "d"},
+                      {"content-LENGTH", "7"},
+                      {"Transfer-Encoding", "x"},
+                      {"Connection", "x"},
+                      {"A b", "c"},
+                      {"Good", "\xff tab\t"}};
   EXPECT_EQ(Form(response, AnswerFraming()),
             "HTTP/1.1 200 OK\r\nGood: \xff tab\t\r\n\r\n");
 }
 
 TEST(AnswerHeadTest, NamesEveryStatus) {
-  for (const int status : {200, 201, 204, 206, 302, 304, 400, 401, 403, 404,
-                           405, 408, 409, 411, 412, 413, 414, 416, 417, 429,
-                           431, 500, 501, 503, 504, 505, 507}) {
+  for (const int status :
+       {200, 201, 204, 206, 302, 304, 400, 401, 403, 404, 405, 408, 409, 411,
+        412, 413, 414, 416, 417, 429, 431, 500, 501, 503, 504, 505, 507}) {
     Response response;
     response.status = status;
     EXPECT_EQ(Form(response, AnswerFraming()),
@@ -75,8 +79,8 @@ TEST(AnswerHeadTest, ProblemsAreJson) {
   EXPECT_EQ(response.body,
             "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\","
             "\"status\":503,\"detail\":\"say \\\"again\\\"\"}\n");
-  EXPECT_TRUE(absl::StrContains(Form(response, AnswerFraming()),
-                                "Retry-After: 1\r\n"));
+  EXPECT_TRUE(
+      absl::StrContains(Form(response, AnswerFraming()), "Retry-After: 1\r\n"));
 }
 
 // The bound is ten times what it takes, for slow machines and sanitizers; the
@@ -96,11 +100,10 @@ TEST(AnswerHeadTest, CostsLittle) {
   for (int i = 0; i < kRounds; ++i) {
     bytes += former.Form(response, framing).size();
   }
-  const double us =
-      std::chrono::duration<double, std::micro>(
-          std::chrono::steady_clock::now() - start)
-          .count() /
-      kRounds;
+  const double us = std::chrono::duration<double, std::micro>(
+                        std::chrono::steady_clock::now() - start)
+                        .count() /
+                    kRounds;
   EXPECT_GT(bytes, 0u);
   RecordProperty("us_per_head", absl::StrCat(us));
   printf("%.2f us a head\n", us);

@@ -34,9 +34,9 @@ class ChunkedDecoder {
  private:
   // What the next byte belongs to.
   enum class At {
-    kSize,         // The digits of a chunk's size.
-    kExtension,    // Behind a ';', up to CR.
-    kSizeLf,       // The LF of the size's line.
+    kSize,       // The digits of a chunk's size.
+    kExtension,  // Behind a ';', up to CR.
+    kSizeLf,     // The LF of the size's line.
     kData,
     kDataCr,
     kDataLf,

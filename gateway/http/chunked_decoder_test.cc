@@ -71,8 +71,8 @@ TEST(ChunkedDecoderTest, Table) {
       {"\r\n", State::kBroken},
       {";a\r\n", State::kBroken},
       {"1,1\r\n", State::kBroken},
-      {"50000000000\r\n", State::kMore},    // 5 TiB.
-      {"50000000001\r\n", State::kBroken},  // A byte more.
+      {"50000000000\r\n", State::kMore},              // 5 TiB.
+      {"50000000001\r\n", State::kBroken},            // A byte more.
       {"1\r\na\r\n50000000000\r\n", State::kBroken},  // In sum.
       {"000000000000000\r\n\r\n", State::kEnd},
       {"0000000000000001\r\n", State::kBroken},
@@ -130,8 +130,7 @@ TEST(ChunkedDecoderTest, RandomCutsGiveBackWhatWentIn) {
       absl::StrAppend(&in, absl::Hex(chunk.size()), "\r\n", chunk, "\r\n");
     }
     in += "0\r\n\r\n";
-    const Decoded decoded =
-        Decode(in, 1 + random() % 200, 1 + random() % 100);
+    const Decoded decoded = Decode(in, 1 + random() % 200, 1 + random() % 100);
     ASSERT_EQ(decoded.state, State::kEnd);
     ASSERT_EQ(decoded.body, body);
     ASSERT_EQ(decoded.consumed, in.size());

@@ -172,8 +172,8 @@ void Connection::Fill() {
 // A large body goes from the socket into its piece without another copy.
 void Connection::FillPiece() {
   AllocatePiece();
-  const size_t room = std::min<int64_t>(piece_capacity_ - piece_.size,
-                                        body_left_);
+  const size_t room =
+      std::min<int64_t>(piece_capacity_ - piece_.size, body_left_);
   const ssize_t bytes = recv(fd_, piece_.data.get() + piece_.size, room, 0);
   if (!NoteReceived(bytes, room)) return;
   piece_.size += bytes;
@@ -223,8 +223,8 @@ size_t Connection::UseBody(absl::string_view in) {
                                 ? piece_capacity_ - piece_.size
                                 : in.size() - used;
     if (!chunked_) {
-      const size_t bytes = std::min<int64_t>(
-          std::min(in.size() - used, data_max), body_left_);
+      const size_t bytes =
+          std::min<int64_t>(std::min(in.size() - used, data_max), body_left_);
       body_left_ -= bytes;
       TakeData(in.substr(used, bytes));
       used += bytes;
@@ -266,8 +266,8 @@ void Connection::TakeData(absl::string_view data) {
 
 void Connection::AllocatePiece() {
   if (piece_.data != nullptr) return;
-  piece_capacity_ = chunked_ ? base::kPieceBytes
-                             : std::min(base::kPieceBytes, body_left_);
+  piece_capacity_ =
+      chunked_ ? base::kPieceBytes : std::min(base::kPieceBytes, body_left_);
   piece_ = client::Piece::Allocate(piece_capacity_);
 }
 

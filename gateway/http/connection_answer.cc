@@ -64,8 +64,8 @@ void Connection::TakeBody() {
   input_ = collect ? Input::kCollect : Input::kStream;
   received_bytes_ = 0;
   if (collect && body_left_ > body_bytes_max_) {
-    BreakBody(413, absl::StrCat("The body is larger than the ",
-                                body_bytes_max_, " bytes allowed here."));
+    BreakBody(413, absl::StrCat("The body is larger than the ", body_bytes_max_,
+                                " bytes allowed here."));
     return;
   }
   if (collect) body_.reserve(body_left_);
@@ -191,8 +191,8 @@ void Connection::SetOut(std::string head, std::string body, bool chunk_end) {
   out_head_ = std::move(head);
   out_body_ = std::move(body);
   chunk_end_ = chunk_end;
-  out_left_ = out_head_.size() + out_body_.size() +
-              (chunk_end ? kLineEnd.size() : 0);
+  out_left_ =
+      out_head_.size() + out_body_.size() + (chunk_end ? kLineEnd.size() : 0);
 }
 
 int64_t Connection::BodyLeft() const {
@@ -253,11 +253,10 @@ void Connection::FinishRequest() {
   exchange_ = nullptr;
   out_head_.clear();
   std::string().swap(out_body_);
-  const bool drained = context_->draining->load(std::memory_order_relaxed) &&
-                       buffered().empty();
+  const bool drained =
+      context_->draining->load(std::memory_order_relaxed) && buffered().empty();
   if (close_ || drained) {
-    if (unread_ || input_ != Input::kDone || !buffered().empty() ||
-        readable_) {
+    if (unread_ || input_ != Input::kDone || !buffered().empty() || readable_) {
       StartLinger();
     } else {
       Close();

@@ -185,8 +185,8 @@ void SendPattern(Client* client, int64_t bytes) {
   constexpr int64_t kStep = 23 * 40000;
   const std::string step = Pattern(0, kStep);
   for (int64_t sent = 0; sent < bytes; sent += kStep) {
-    ASSERT_TRUE(client->Send(absl::string_view(step).substr(
-        0, std::min(kStep, bytes - sent))));
+    ASSERT_TRUE(client->Send(
+        absl::string_view(step).substr(0, std::min(kStep, bytes - sent))));
   }
 }
 
@@ -209,8 +209,8 @@ TEST_F(EdgeTest, StreamsChunkedBodies) {
     constexpr int64_t kChunk = 23 * 7000;
     ASSERT_TRUE(client.Send(PutChunked(target, "")));
     for (int i = 0; i < 50; ++i) {
-      ASSERT_TRUE(client.Send(absl::StrCat(absl::Hex(kChunk), "\r\n",
-                                           Pattern(0, kChunk), "\r\n")));
+      ASSERT_TRUE(client.Send(
+          absl::StrCat(absl::Hex(kChunk), "\r\n", Pattern(0, kChunk), "\r\n")));
     }
     ASSERT_TRUE(client.Send("0\r\n\r\n"));
     EXPECT_EQ(client.Read().body, absl::StrCat(50 * kChunk, " same"));
@@ -293,9 +293,8 @@ TEST_F(EdgeTest, LongUnreadBodiesAreReadAwayAndClosed) {
 TEST_F(EdgeTest, HeadHasTheLengthAndNoBody) {
   Client client(port());
   const auto head = [&](absl::string_view target) {
-    const Answer answer =
-        client.Ask(absl::StrCat("HEAD ", target,
-                                " HTTP/1.1\r\nHost: h\r\n\r\n"));
+    const Answer answer = client.Ask(
+        absl::StrCat("HEAD ", target, " HTTP/1.1\r\nHost: h\r\n\r\n"));
     EXPECT_EQ(answer.body, "");
     return answer.head;
   };
@@ -550,8 +549,7 @@ TEST_F(EdgeTest, ATakenPortIsNamed) {
   options.listen = absl::StrCat("127.0.0.1:", edge_->port());
   const auto second = StartEdge(options, &handler_);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(
-      absl::StrContains(second.status().message(), options.listen));
+  EXPECT_TRUE(absl::StrContains(second.status().message(), options.listen));
   options.listen = "nonsense";
   EXPECT_EQ(StartEdge(options, &handler_).status().code(),
             absl::StatusCode::kInvalidArgument);

@@ -257,8 +257,7 @@ class Client {
   // False: the connection broke.
   bool Send(absl::string_view bytes) {
     while (!bytes.empty()) {
-      const ssize_t sent =
-          send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (sent <= 0) return false;
       bytes.remove_prefix(sent);
     }
@@ -357,7 +356,7 @@ inline std::string Get(absl::string_view target,
                       "\r\n");
 }
 inline std::string Put(absl::string_view target, absl::string_view body,
-                absl::string_view headers = "") {
+                       absl::string_view headers = "") {
   return absl::StrCat("PUT ", target, " HTTP/1.1\r\nHost: h\r\n", headers,
                       "Content-Length: ", body.size(), "\r\n\r\n", body);
 }

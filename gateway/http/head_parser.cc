@@ -22,10 +22,10 @@ bool IsFine(const HeadResult& result) {
   return result.state == HeadState::kComplete;
 }
 
-#define RETURN_IF_REFUSED(expr)                     \
-  do {                                              \
-    const HeadResult refused_ = (expr);             \
-    if (!IsFine(refused_)) return refused_;         \
+#define RETURN_IF_REFUSED(expr)             \
+  do {                                      \
+    const HeadResult refused_ = (expr);     \
+    if (!IsFine(refused_)) return refused_; \
   } while (false)
 
 std::array<bool, 256> MakeTable(absl::string_view others, bool high_bytes) {
@@ -316,8 +316,7 @@ HeadResult ParseWhole(absl::string_view text, const HeadLimits& limits,
   RETURN_IF_REFUSED(CheckFraming(framing, head));
   out->chunked = framing.encodings > 0;
   if (out->chunked) head.content_length = -1;
-  out->keep_alive =
-      !framing.close && (!head.http10 || framing.keep_alive);
+  out->keep_alive = !framing.close && (!head.http10 || framing.keep_alive);
   // HTTP/1.0 has no interim answers (RFC 9110, 10.1.1).
   out->expects_continue =
       framing.expects && !head.http10 && head.content_length != 0;

@@ -254,9 +254,8 @@ TEST(HeadParserTest, LimitsHoldOnBothSides) {
 }
 
 TEST(HeadParserTest, BytesOfABodyDoNotCountAsHead) {
-  EXPECT_EQ(Verdict(Put("Content-Length: 40000\r\n") +
-                    std::string(40000, '\n')),
-            0);
+  EXPECT_EQ(
+      Verdict(Put("Content-Length: 40000\r\n") + std::string(40000, '\n')), 0);
 }
 
 // Whatever the cuts, the verdict is that of the whole.
@@ -288,8 +287,10 @@ TEST(HeadParserTest, RandomDamageIsRefusedOrHarmless) {
   const std::string good =
       "PUT /a%20b?x HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n"
       "Connection: keep-alive\r\nX-A: b\r\n\r\n";
-  const absl::string_view bytes =
-      absl::string_view("\r\n\0 :\t/#\x7f\xff" "1aZ,;", 16);
+  const absl::string_view bytes = absl::string_view(
+      "\r\n\0 :\t/#\x7f\xff"
+      "1aZ,;",
+      16);
   for (int round = 0; round < 100000; ++round) {
     std::string text = good;
     for (int edits = 1 + random() % 3; edits > 0; --edits) {

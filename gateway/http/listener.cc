@@ -60,8 +60,8 @@ absl::StatusOr<int> Listen(absl::string_view address) {
       host.empty() ? nullptr : std::string(host).c_str(),
       std::string(address.substr(colon + 1)).c_str(), &hints, &found);
   if (error != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cannot listen on ", address, ": ", gai_strerror(error)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot listen on ", address, ": ", gai_strerror(error)));
   }
   const std::unique_ptr<addrinfo, void (*)(addrinfo*)> info(found,
                                                             &freeaddrinfo);

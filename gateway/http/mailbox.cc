@@ -46,8 +46,7 @@ bool Mailbox::Post(Command command) {
   if (!wake) return true;
   const uint64_t one = 1;
   // It can only fail when the counter is full: then the reactor is awake.
-  [[maybe_unused]] const ssize_t ignored =
-      write(event_fd_, &one, sizeof(one));
+  [[maybe_unused]] const ssize_t ignored = write(event_fd_, &one, sizeof(one));
   return true;
 }
 

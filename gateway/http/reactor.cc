@@ -96,8 +96,7 @@ void Reactor::Run() {
 
 void Reactor::HandleEvents() {
   epoll_event events[kEventsPerRound];
-  int64_t timeout_ms =
-      std::max<int64_t>(0, next_tick_ms_ - context_.now_ms);
+  int64_t timeout_ms = std::max<int64_t>(0, next_tick_ms_ - context_.now_ms);
   if (!context_.ready.empty() || !context_.mailbox->PrepareToSleep()) {
     timeout_ms = 0;
   }
@@ -177,10 +176,9 @@ void Reactor::DeleteClosed() {
   if (context_.closed.empty()) return;
   // One that waited for its turn may have been closed meanwhile.
   context_.ready.erase(
-      std::remove_if(context_.ready.begin(), context_.ready.end(),
-                     [](Connection* connection) {
-                       return connection->closed();
-                     }),
+      std::remove_if(
+          context_.ready.begin(), context_.ready.end(),
+          [](Connection* connection) { return connection->closed(); }),
       context_.ready.end());
   for (Connection* connection : std::exchange(context_.closed, {})) {
     const auto it = connections_.find(connection);
@@ -202,8 +200,8 @@ void Reactor::WatchListener() {
   epoll_event event = {};
   event.events = EPOLLIN | EPOLLEXCLUSIVE;
   event.data.ptr = this;
-  listener_watched_ = epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, shared_->listen_fd,
-                                &event) == 0;
+  listener_watched_ =
+      epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, shared_->listen_fd, &event) == 0;
 }
 
 void Reactor::UnwatchListener() {
