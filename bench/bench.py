@@ -257,8 +257,8 @@ class Bench:
             (3, "fsync", self.big_row, ["put-256m-r3"]),
         ]
         for i, (replicas, durability, rows, names) in enumerate(plans):
-            if self.args.row and not any(r in n for r in self.args.row
-                                         for n in names):
+            full = [f"{n}{c}" for n in names for c in ("", "-c16", "-c64")]
+            if not any(self.wanted(n) for n in full):
                 continue
             cluster = Cairn(self.directory / f"cairn{i}",
                             self.args.port + 100 * (i + 1), replicas,

@@ -4,7 +4,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +12,7 @@
 #include "base/mutex.h"
 #include "client/metadata_client.h"
 #include "proto/cairn/v1/metadata.grpc.pb.h"
+#include "rpc/client_stream.h"
 #include "rpc/event_loop.h"
 #include "rpc/op_lane.h"
 #include "rpc/server.h"
@@ -22,16 +22,95 @@ namespace {
 
 using Lane = rpc::OpLane<v1::BatchRequest, v1::BatchResponse, v1::OpResult>;
 
+using WatchStream =
+    rpc::ClientStream<v1::WatchClusterMapRequest, v1::WatchClusterMapResponse,
+                      grpc::ClientAsyncReader<v1::WatchClusterMapResponse>>;
+
+// Keeps a stream of cluster maps open. After Stop() nothing is reported.
+class MapWatch final : public WatchStream::Listener,
+                       public std::enable_shared_from_this<MapWatch> {
+ public:
+  using Report = std::function<void(std::shared_ptr<const ClusterView>)>;
+  MapWatch(rpc::EventLoop* loop, v1::MetadataService::Stub* stub,
+           const std::string& client_name, Report report)
+      : loop_(loop), stub_(stub), report_(std::move(report)) {
+    request_.set_client_name(client_name);
+  }
+
+  void Start() {
+    Open();
+    loop_->AddTicker([weak = weak_from_this()] {
+      const auto watch = weak.lock();
+      return watch != nullptr && watch->Open();
+    });
+  }
+
+  void Stop() {
+    base::MutexLock lock(&mu_);
+    stopped_ = true;
+    if (stream_ != nullptr) stream_->Cancel();
+  }
+
+ private:
+  // Opens the stream unless there is one; false after Stop().
+  bool Open() {
+    base::MutexLock lock(&mu_);
+    if (stopped_) return false;
+    if (stream_ != nullptr) return true;
+    stream_ = WatchStream::Start(
+        loop_,
+        [this](grpc::ClientContext* context, grpc::CompletionQueue* cq) {
+          return stub_->PrepareAsyncWatchClusterMap(context, request_, cq);
+        },
+        shared_from_this(),
+        [](grpc::ClientContext* context) {
+          context->set_wait_for_ready(true);
+        });
+    return true;
+  }
+
+  void OnResponse(v1::WatchClusterMapResponse* response) override {
+    auto view = std::make_shared<ClusterView>();
+    view->map.Swap(response->mutable_map());
+    view->unavailable_reason = response->unavailable_reason();
+    base::MutexLock lock(&mu_);
+    // Under the lock, so that Stop() ends all reports.
+    if (!stopped_) report_(std::move(view));
+  }
+  void OnClosed(const grpc::Status&) override {
+    base::MutexLock lock(&mu_);
+    stream_ = nullptr;
+  }
+
+  rpc::EventLoop* const loop_;
+  v1::MetadataService::Stub* const stub_;
+  const Report report_;
+  v1::WatchClusterMapRequest request_;
+  base::Mutex mu_;
+  std::shared_ptr<WatchStream> stream_ ABSL_GUARDED_BY(mu_);
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+};
+
 class GrpcMetadataClient final : public MetadataClient {
  public:
   explicit GrpcMetadataClient(const GrpcMetadataOptions& options)
       : options_(options),
+        own_loop_(options.loop == nullptr ? std::make_unique<rpc::EventLoop>()
+                                          : nullptr),
+        loop_(options.loop == nullptr ? own_loop_.get() : options.loop),
         channel_(rpc::NewChannel(options.master_address, "metadata")),
         stub_(v1::MetadataService::NewStub(channel_)),
         lookups_(NewLane()),
         commits_(NewLane()),
         deletes_(NewLane()),
-        watcher_([this] { Watch(); }) {
+        watch_(std::make_shared<MapWatch>(
+            loop_, stub_.get(), options.client_name,
+            [this](std::shared_ptr<const ClusterView> view) {
+              base::MutexLock lock(&mu_);
+              view_ = std::move(view);
+              changed_.SignalAll();
+            })) {
+    watch_->Start();
     lookups_->Start();
     commits_->Start();
     deletes_->Start();
@@ -41,13 +120,7 @@ class GrpcMetadataClient final : public MetadataClient {
     lookups_->Stop();
     commits_->Stop();
     deletes_->Stop();
-    {
-      base::MutexLock lock(&mu_);
-      stopping_ = true;
-      if (watch_context_ != nullptr) watch_context_->TryCancel();
-      changed_.SignalAll();
-    }
-    watcher_.join();
+    watch_->Stop();
   }
 
   void Lookup(v1::LookupOp op, absl::Time deadline, OpDone done) override {
@@ -85,7 +158,7 @@ class GrpcMetadataClient final : public MetadataClient {
   void ListKeys(v1::ListKeysRequest request, absl::Time deadline,
                 ListDone done) override {
     rpc::AsyncUnary<v1::ListKeysResponse>::Start(
-        &loop_, deadline, "",
+        loop_, deadline, "",
         [&](grpc::ClientContext* context, grpc::CompletionQueue* cq) {
           context->set_wait_for_ready(true);
           return stub_->PrepareAsyncListKeys(context, request, cq);
@@ -105,7 +178,7 @@ class GrpcMetadataClient final : public MetadataClient {
   absl::Status WaitReady(absl::Duration timeout) override {
     const absl::Time deadline = absl::Now() + timeout;
     base::MutexLock lock(&mu_);
-    while (view_ == nullptr || clock_.writer_id() == 0) {
+    while (view_ == nullptr || clock_->writer_id() == 0) {
       if (absl::Now() >= deadline) {
         return absl::DeadlineExceededError(absl::StrCat(
             "the master at ", options_.master_address, " does not answer"));
@@ -115,76 +188,49 @@ class GrpcMetadataClient final : public MetadataClient {
     return absl::OkStatus();
   }
 
-  base::VersionClock& clock() override { return clock_; }
+  base::VersionClock& clock() override { return *clock_; }
 
  private:
   std::shared_ptr<Lane> NewLane() {
     Lane::Options lane;
-    lane.loop = &loop_;
+    lane.loop = loop_;
     lane.peer = absl::StrCat("the master at ", options_.master_address);
     lane.wait_for_peer = true;
-    lane.prepare = [this](grpc::ClientContext* context,
-                          grpc::CompletionQueue* cq) {
-      return stub_->PrepareAsyncBatch(context, cq);
+    lane.prepare = [stub = stub_.get()](grpc::ClientContext* context,
+                                        grpc::CompletionQueue* cq) {
+      return stub->PrepareAsyncBatch(context, cq);
     };
-    lane.hello = [this](v1::BatchRequest* request) {
-      request->mutable_hello()->set_client_name(options_.client_name);
-      request->mutable_hello()->set_writer_id(clock_.writer_id());
+    // Answers may still come in while this object is being destroyed: what
+    // they touch is shared.
+    lane.hello = [clock = clock_,
+                  name = options_.client_name](v1::BatchRequest* request) {
+      request->mutable_hello()->set_client_name(name);
+      request->mutable_hello()->set_writer_id(clock->writer_id());
     };
-    lane.on_response = [this](const v1::BatchResponse& response) {
-      clock_.Observe(response.index_time_ms());
-      if (response.has_hello() && clock_.writer_id() == 0) {
-        clock_.SetWriterId(response.hello().writer_id());
+    lane.on_response = [clock = clock_](const v1::BatchResponse& response) {
+      clock->Observe(response.index_time_ms());
+      if (response.has_hello() && clock->writer_id() == 0) {
+        clock->SetWriterId(response.hello().writer_id());
       }
     };
     return std::make_shared<Lane>(std::move(lane));
   }
 
-  // Runs on a thread of its own: one stream, reopened when it breaks.
-  void Watch() {
-    while (true) {
-      grpc::ClientContext context;
-      {
-        base::MutexLock lock(&mu_);
-        if (stopping_) return;
-        watch_context_ = &context;
-      }
-      context.set_wait_for_ready(true);
-      v1::WatchClusterMapRequest request;
-      request.set_client_name(options_.client_name);
-      const auto reader = stub_->WatchClusterMap(&context, request);
-      v1::WatchClusterMapResponse response;
-      while (reader->Read(&response)) {
-        auto view = std::make_shared<ClusterView>();
-        view->map = response.map();
-        view->unavailable_reason = response.unavailable_reason();
-        base::MutexLock lock(&mu_);
-        view_ = std::move(view);
-        changed_.SignalAll();
-      }
-      reader->Finish().ok();
-      base::MutexLock lock(&mu_);
-      watch_context_ = nullptr;
-      if (!stopping_) changed_.WaitFor(&mu_, absl::Milliseconds(200));
-    }
-  }
-
   const GrpcMetadataOptions options_;
-  base::VersionClock clock_;
-  rpc::EventLoop loop_;
+  const std::shared_ptr<base::VersionClock> clock_ =
+      std::make_shared<base::VersionClock>();
+  const std::unique_ptr<rpc::EventLoop> own_loop_;
+  rpc::EventLoop* const loop_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::MetadataService::Stub> stub_;
   const std::shared_ptr<Lane> lookups_;
   const std::shared_ptr<Lane> commits_;
   const std::shared_ptr<Lane> deletes_;
+  const std::shared_ptr<MapWatch> watch_;
 
   base::Mutex mu_;
   base::CondVar changed_;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  grpc::ClientContext* watch_context_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::shared_ptr<const ClusterView> view_ ABSL_GUARDED_BY(mu_);
-
-  std::thread watcher_;  // Last: started when all else is there.
 };
 
 }  // namespace

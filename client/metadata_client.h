@@ -19,6 +19,7 @@
 #include "base/version_clock.h"
 #include "proto/cairn/v1/common.pb.h"
 #include "proto/cairn/v1/metadata.pb.h"
+#include "rpc/event_loop.h"
 
 namespace cairn::client {
 
@@ -60,6 +61,10 @@ class MetadataClient {
 struct GrpcMetadataOptions {
   std::string master_address;  // host:port
   std::string client_name;     // For logs.
+  // Where answers come in; outlives the client. Share one with the
+  // StoreClient: each thread that waits in gRPC may take another's events
+  // first and must then wake it. nullptr: a loop of its own.
+  rpc::EventLoop* loop = nullptr;
 };
 std::unique_ptr<MetadataClient> NewGrpcMetadataClient(
     const GrpcMetadataOptions& options);

@@ -18,8 +18,11 @@ namespace {
 
 class StoreClientImpl final : public StoreClient {
  public:
-  explicit StoreClientImpl(MetadataClient* metadata)
-      : metadata_(metadata), agents_(&loop_) {}
+  StoreClientImpl(MetadataClient* metadata, rpc::EventLoop* loop)
+      : metadata_(metadata),
+        own_loop_(loop == nullptr ? std::make_unique<rpc::EventLoop>()
+                                  : nullptr),
+        agents_(loop == nullptr ? own_loop_.get() : loop) {}
 
   void Get(std::string key, bool with_value, std::string request_id,
            GetDone done) override {
@@ -139,14 +142,16 @@ class StoreClientImpl final : public StoreClient {
   }
 
   MetadataClient* const metadata_;
-  rpc::EventLoop loop_;  // Of the agents' streams; after them in destruction.
+  // Of the agents' streams; after them in destruction.
+  const std::unique_ptr<rpc::EventLoop> own_loop_;
   AgentPool agents_;
 };
 
 }  // namespace
 
-std::unique_ptr<StoreClient> NewStoreClient(MetadataClient* metadata) {
-  return std::make_unique<StoreClientImpl>(metadata);
+std::unique_ptr<StoreClient> NewStoreClient(MetadataClient* metadata,
+                                            rpc::EventLoop* loop) {
+  return std::make_unique<StoreClientImpl>(metadata, loop);
 }
 
 }  // namespace cairn::client

@@ -22,6 +22,7 @@
 #include "placement/placement.h"
 #include "proto/cairn/v1/common.pb.h"
 #include "proto/cairn/v1/metadata.pb.h"
+#include "rpc/event_loop.h"
 
 namespace cairn::client {
 
@@ -119,8 +120,9 @@ class StoreClient {
   virtual MetadataClient& metadata() = 0;
 };
 
-// `metadata` must outlive the client.
-std::unique_ptr<StoreClient> NewStoreClient(MetadataClient* metadata);
+// `metadata` and `loop` must outlive the client. See GrpcMetadataOptions.loop.
+std::unique_ptr<StoreClient> NewStoreClient(MetadataClient* metadata,
+                                            rpc::EventLoop* loop = nullptr);
 
 }  // namespace cairn::client
 

@@ -10,7 +10,7 @@ LINES_MAX = 700
 # Where a library may be included, by the start of the path.
 ONLY_IN = {
     "rocksdb/": ("index/rocksdb/",),
-    "httplib.h": ("gateway/http/",),
+    "httplib.h": ("gateway/",),
     "spdlog/": ("base/",),
     "CLI/": ("admin/",),
     "hiredis/": ("index/redis/",),

@@ -24,7 +24,7 @@ list() { # A line for each committed (read-only) blob, a key's newest first.
 recorded() { # Bytes 4 to 11 of the attribute: the length, lowest byte first.
   hex=$(getfattr --absolute-names -e hex -n user.c "$1" 2>&1) || return 0
   hex=${hex#*user.c=0x????????} && length=0 && shift=0
-  while [ $shift -lt 64 ]; do
+  while [ "$shift" -lt 64 ]; do
     rest=${hex#??} && length=$((length + (0x${hex%"$rest"} << shift)))
     hex=$rest && shift=$((shift + 8))
   done

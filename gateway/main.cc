@@ -19,6 +19,7 @@
 #include "gateway/admin_server.h"
 #include "gateway/gateway.h"
 #include "gateway/http/exchange.h"
+#include "rpc/event_loop.h"
 
 ABSL_FLAG(std::string, listen, "127.0.0.1:3000",
           "host:port where clients are served");
@@ -164,8 +165,10 @@ void Run() {
   client::GrpcMetadataOptions metadata_options;
   metadata_options.master_address = config->services.master_address;
   metadata_options.client_name = absl::StrCat("gateway ", config->edge.listen);
+  rpc::EventLoop loop;
+  metadata_options.loop = &loop;
   auto metadata = client::NewGrpcMetadataClient(metadata_options);
-  auto store = client::NewStoreClient(metadata.get());
+  auto store = client::NewStoreClient(metadata.get(), &loop);
   config->services.store = store.get();
   config->services.access_log = &access_log;
   Gateway gateway(config->services);
