@@ -1,0 +1,206 @@
+#include "tests/cluster.h"
+
+#include <dirent.h>
+#include <grpcpp/grpcpp.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "proto/cairn/v1/admin.grpc.pb.h"
+#include "tests/http.h"
+
+namespace cairn::tests {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr absl::Duration kReadyTimeout = absl::Seconds(30);
+
+std::string Local(int port) { return absl::StrCat("127.0.0.1:", port); }
+
+// An agent that was killed leaves its nginx, and workers outlive a master;
+// the master's pid is their process group.
+void KillLeftNginx(const std::string& pid_file) {
+  pid_t group = 0;
+  if (!absl::SimpleAtoi(ReadFile(pid_file), &group) || group <= 1) return;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    pid_t pid = 0;
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
+    if (getpgid(pid) == group &&
+        absl::StartsWith(ReadFile(entry.path() / "cmdline"), "nginx:")) {
+      kill(pid, SIGKILL);
+    }
+  }
+}
+
+}  // namespace
+
+Cluster::Cluster(ClusterOptions options) : options_(std::move(options)) {
+  for (const std::string& name : names()) {
+    ports_[name] = FreePort();
+    ports_[name + "-http"] = FreePort();
+  }
+  for (const std::string& name : names()) Start(name);
+  WaitReady();
+}
+
+Cluster::~Cluster() {
+  for (const char* kind : {"gateway", "volume-", "master"}) {
+    for (auto& [name, process] : processes_) {
+      if (absl::StartsWith(name, kind)) process->Signal(SIGTERM);
+    }
+    for (auto& [name, process] : processes_) {
+      if (absl::StartsWith(name, kind)) process->Wait(absl::Seconds(20));
+    }
+  }
+  processes_.clear();
+  for (int n = 1; n <= options_.volumes; ++n) {
+    KillLeftNginx(volume_path(n) + "/nginx/nginx.pid");
+  }
+}
+
+std::vector<std::string> Cluster::names() const {
+  std::vector<std::string> names = {"master"};
+  for (int n = 1; n <= options_.volumes; ++n) {
+    names.push_back(absl::StrCat("volume-", n));
+  }
+  names.push_back("gateway");
+  return names;
+}
+
+std::vector<std::string> Cluster::CommandOf(const std::string& name) const {
+  const std::string data = absl::StrCat("--data=", path(), "/", name);
+  const std::string listen = absl::StrCat("--listen=", Local(ports_.at(name)));
+  const std::string master = absl::StrCat("--master=", master_address());
+  const std::string subvolumes =
+      absl::StrCat("--subvolumes=", options_.subvolumes);
+  std::vector<std::string> command;
+  const std::vector<std::string>* more = nullptr;
+  if (name == "master") {
+    command = {"master/cairn-master", data, listen, subvolumes,
+               absl::StrCat("--replicas=", options_.replicas)};
+    more = &options_.master_flags;
+  } else if (name == "gateway") {
+    command = {"gateway/cairn-gateway", data, listen, master,
+               absl::StrCat("--admin_listen=", admin_address())};
+    more = &options_.gateway_flags;
+  } else {
+    command = {
+        "volume/cairn-volume",
+        data,
+        listen,
+        master,
+        subvolumes,
+        absl::StrCat("--http_listen=", Local(ports_.at(name + "-http")))};
+  }
+  if (more != nullptr)
+    command.insert(command.end(), more->begin(), more->end());
+  return command;
+}
+
+void Cluster::Start(const std::string& name) {
+  const std::string directory = absl::StrCat(path(), "/", name);
+  fs::create_directories(directory);
+  processes_[name] = Process::Start(CommandOf(name), directory + "/log");
+}
+
+int Cluster::Stop(const std::string& name) {
+  process(name).Signal(SIGTERM);
+  return process(name).Wait(absl::Seconds(30));
+}
+
+void Cluster::Kill(const std::string& name) {
+  process(name).Signal(SIGKILL);
+  process(name).Wait(absl::Seconds(30));
+}
+
+void Cluster::WaitReady() {
+  const bool ready = WaitUntil(kReadyTimeout, [this] {
+    const v1::GetStatusResponse status = GetStatus();
+    const auto up = std::count_if(
+        status.map().volumes().begin(), status.map().volumes().end(),
+        [](const v1::Volume& v) { return v.state() == v1::VOLUME_STATE_UP; });
+    return up == options_.volumes &&
+           HttpGet(ports_.at("gateway-http"), "/readyz").status == 200;
+  });
+  if (ready) return;
+  PrintLogs();
+  fprintf(stderr, "the cluster is not ready: %s\n",
+          GetStatus().ShortDebugString().c_str());
+  abort();
+}
+
+void Cluster::WaitVolume(const std::string& name, v1::VolumeState state) {
+  const std::string address = Local(ports_.at(name));
+  const bool reached = WaitUntil(kReadyTimeout, [&] {
+    for (const v1::Volume& volume : GetStatus().map().volumes()) {
+      if (volume.grpc_address() == address) return volume.state() == state;
+    }
+    return false;
+  });
+  if (reached) return;
+  PrintLogs();
+  fprintf(stderr, "%s is not %s\n", name.c_str(),
+          v1::VolumeState_Name(state).c_str());
+  abort();
+}
+
+v1::GetStatusResponse Cluster::GetStatus() const {
+  const auto stub = v1::AdminService::NewStub(grpc::CreateChannel(
+      master_address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+  v1::GetStatusResponse status;
+  stub->GetStatus(&context, {}, &status).ok();
+  return status;
+}
+
+std::string Cluster::volume_path(int number) const {
+  return absl::StrCat(path(), "/volume-", number);
+}
+
+std::string Cluster::admin_address() const {
+  return Local(ports_.at("gateway-http"));
+}
+
+std::string Cluster::master_address() const {
+  return Local(ports_.at("master"));
+}
+
+std::string Cluster::Url(const std::string& target) const {
+  return absl::StrCat("http://", Local(gateway_port()), target);
+}
+
+std::vector<std::string> Cluster::BlobFiles() const {
+  std::vector<std::string> files;
+  for (int n = 1; n <= options_.volumes; ++n) {
+    for (int s = 0; s < options_.subvolumes; ++s) {
+      for (const auto& entry : fs::recursive_directory_iterator(
+               absl::StrCat(volume_path(n), "/subvolume-", s))) {
+        if (entry.is_regular_file() &&
+            absl::StrContains(entry.path().filename().string(), '@')) {
+          files.push_back(entry.path());
+        }
+      }
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+void Cluster::PrintLogs() const {
+  for (const std::string& name : names()) {
+    fprintf(stderr, "--- log of %s\n%s", name.c_str(),
+            ReadFile(absl::StrCat(path(), "/", name, "/log")).c_str());
+  }
+}
+
+}  // namespace cairn::tests
