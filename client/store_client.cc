@@ -101,15 +101,23 @@ class StoreClientImpl final : public StoreClient {
   std::vector<int> ReadOrder(const v1::Record& record, uint64_t salt) override {
     const auto view = metadata_->view();
     const int count = record.replicas_size();
-    std::vector<int> up;
+    std::vector<int> answering;
+    std::vector<int> silent;
     std::vector<int> down;
     for (int i = 0; i < count; ++i) {
       const int replica = static_cast<int>((i + salt) % count);
-      (IsReadable(view.get(), record.replicas(replica)) ? up : down)
+      const v1::SubvolumeId& where = record.replicas(replica);
+      if (!IsReadable(view.get(), where)) {
+        down.push_back(replica);
+        continue;
+      }
+      const auto agent = agents_.Get(view->map, where.volume_id());
+      (agent == nullptr || agent->down() ? silent : answering)
           .push_back(replica);
     }
-    up.insert(up.end(), down.begin(), down.end());
-    return up;
+    answering.insert(answering.end(), silent.begin(), silent.end());
+    answering.insert(answering.end(), down.begin(), down.end());
+    return answering;
   }
 
   MetadataClient& metadata() override { return *metadata_; }
