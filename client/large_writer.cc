@@ -119,17 +119,21 @@ class WriterState : public std::enable_shared_from_this<WriterState> {
     Replica replica;
     std::shared_ptr<BlobUpload> upload;
     bool done = false;
+    // Counts the uploads of this place: an upload may fail, and the next one
+    // begin on another thread, before the first was put here.
+    int attempt = 0;
   };
 
   // Starts an upload to the best volume that was not tried yet, with the
   // pieces so far.
   void Open(int place) {
     Replica replica;
-    std::vector<Piece> replay;
     v1::PutBlobRequest::Trailer trailer;
     bool finished = false;
+    int attempt = 0;
     {
       base::MutexLock lock(&mu_);
+      attempt = ++slots_[place].attempt;
       while (replica.agent == nullptr && next_target_ < order_.size()) {
         const placement::Target& target = order_[next_target_++];
         replica.agent = agents_->Get(view_->map, target.volume_id);
@@ -151,11 +155,13 @@ class WriterState : public std::enable_shared_from_this<WriterState> {
     header.set_request_id(write_.options.request_id);
     auto upload = replica.agent->Upload(
         header, [self = shared_from_this()] { self->OnProgress(); },
-        [self = shared_from_this(), place](const absl::Status& status) {
-          self->OnUploadDone(place, status);
+        [self = shared_from_this(), place,
+         attempt](const absl::Status& status) {
+          self->OnUploadDone(place, attempt, status);
         });
     {
       base::MutexLock lock(&mu_);
+      if (slots_[place].attempt != attempt) return;  // It has failed already.
       for (const Piece& piece : replay_) upload->Write(piece);
       slots_[place].replica = replica;
       slots_[place].upload = upload;
@@ -186,11 +192,13 @@ class WriterState : public std::enable_shared_from_this<WriterState> {
     return false;
   }
 
-  void OnUploadDone(int place, const absl::Status& status) {
+  void OnUploadDone(int place, int attempt, const absl::Status& status) {
     if (!status.ok()) {
       bool retry = false;
       {
         base::MutexLock lock(&mu_);
+        if (slots_[place].attempt != attempt) return;
+        ++slots_[place].attempt;
         retry = status_.ok() && pieces_ == replay_.size() &&
                 next_target_ < order_.size();
         slots_[place].upload = nullptr;

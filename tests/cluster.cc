@@ -141,7 +141,8 @@ void Cluster::WaitReady() {
 void Cluster::WaitVolume(const std::string& name, v1::VolumeState state) {
   const std::string address = Local(ports_.at(name));
   const bool reached = WaitUntil(kReadyTimeout, [&] {
-    for (const v1::Volume& volume : GetStatus().map().volumes()) {
+    const v1::GetStatusResponse status = GetStatus();
+    for (const v1::Volume& volume : status.map().volumes()) {
       if (volume.grpc_address() == address) return volume.state() == state;
     }
     return false;
@@ -194,6 +195,37 @@ std::vector<std::string> Cluster::BlobFiles() const {
   }
   std::sort(files.begin(), files.end());
   return files;
+}
+
+int64_t Cluster::BytesWrittenByAgents() const {
+  int64_t bytes = 0;
+  for (const auto& [name, process] : processes_) {
+    if (!absl::StartsWith(name, "volume-")) continue;
+    const std::string io =
+        ReadFile(absl::StrCat("/proc/", process->pid(), "/io"));
+    const size_t at = io.find("wchar: ");
+    if (at != std::string::npos) bytes += atoll(io.c_str() + at + 7);
+  }
+  return bytes;
+}
+
+int Cluster::OpenUploads() const {
+  int count = 0;
+  for (const auto& [name, process] : processes_) {
+    if (!absl::StartsWith(name, "volume-")) continue;
+    std::error_code error;  // Descriptors come and go.
+    for (fs::directory_iterator fd(
+             absl::StrCat("/proc/", process->pid(), "/fd"), error);
+         !error && fd != fs::directory_iterator(); fd.increment(error)) {
+      const std::string file = fs::read_symlink(fd->path(), error).string();
+      error.clear();
+      if (absl::StartsWith(file, path()) &&
+          absl::EndsWith(file, " (deleted)")) {
+        ++count;
+      }
+    }
+  }
+  return count;
 }
 
 void Cluster::PrintLogs() const {

@@ -60,6 +60,10 @@ class Cluster {
   std::string Url(const std::string& target) const;
   // The blobs of all volumes: absolute paths, in order.
   std::vector<std::string> BlobFiles() const;
+  // Of all agents that run: bytes they have written to files since their
+  // start, and files without a name that they hold open (uploads under way).
+  int64_t BytesWrittenByAgents() const;
+  int OpenUploads() const;
 
  private:
   std::vector<std::string> CommandOf(const std::string& name) const;

@@ -66,13 +66,15 @@ class UploadFaultTest : public testing::Test {
     SCOPED_TRACE(name);
     const std::string url = cluster_.Url("/big/" + name);
     const std::string log = directory_.path() + "/" + name;
+    const int64_t written = cluster_.BytesWrittenByAgents();
     const auto upload = Process::Start(
         {"curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--limit-rate",
          absl::StrCat(bytes_per_second), "-T", file_, url},
         log);
     ASSERT_TRUE(WaitUntil(absl::Seconds(60), [&] {
-      return BytesOnVolumes() >= before_ + size_ / 2;
-    })) << ReadFile(log);
+      return cluster_.BytesWrittenByAgents() >= written + size_;
+    })) << ReadFile(log);  // Half of each replica.
+    ASSERT_TRUE(upload->Running());
     cluster_.Kill(name);
     cluster_.Start(name);
     cluster_.WaitReady();
