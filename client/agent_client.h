@@ -34,6 +34,8 @@ class BlobUpload {
   // Ends the blob; `done` of the upload is called when the agent has answered.
   virtual void Finish(const v1::PutBlobRequest::Trailer& trailer) = 0;
   virtual int pieces_waiting() = 0;
+  // True: the agent receives the blob. Before, it may still refuse it.
+  virtual bool accepted() = 0;
   virtual void Cancel() = 0;
 };
 
@@ -63,7 +65,8 @@ class AgentClient {
   // Told with the next batch; not answered.
   void MarkCommitted(const v1::BlobId& blob);
 
-  // `progress` is called when a piece has left; `done` once, in the end.
+  // `progress` is called when the agent has accepted the blob and when a piece
+  // has left; `done` once, in the end.
   std::shared_ptr<BlobUpload> Upload(const v1::PutBlobRequest::Header& header,
                                      std::function<void()> progress, Done done);
 

@@ -98,6 +98,11 @@ class UploadState final : public Stream::Listener,
     return pieces_;
   }
 
+  bool accepted() {
+    base::MutexLock lock(&mu_);
+    return accepted_;
+  }
+
   void Cancel() {
     std::shared_ptr<Stream> stream;
     {
@@ -128,6 +133,14 @@ class UploadState final : public Stream::Listener,
       if (writing_piece_) --pieces_;
     }
     Pump();
+    progress_();
+  }
+
+  void OnInitialMetadata() override {
+    {
+      base::MutexLock lock(&mu_);
+      accepted_ = true;
+    }
     progress_();
   }
 
@@ -196,6 +209,7 @@ class UploadState final : public Stream::Listener,
   std::deque<grpc::ByteBuffer> queue_ ABSL_GUARDED_BY(mu_);
   int pieces_ ABSL_GUARDED_BY(mu_) = 0;  // Queued or being written.
   bool open_ ABSL_GUARDED_BY(mu_) = false;
+  bool accepted_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_piece_ ABSL_GUARDED_BY(mu_) = false;
   bool header_written_ ABSL_GUARDED_BY(mu_) = false;
@@ -220,6 +234,7 @@ class UploadHandle final : public BlobUpload {
     state_->Push(Serialize(request), /*last=*/true);
   }
   int pieces_waiting() override { return state_->pieces(); }
+  bool accepted() override { return state_->accepted(); }
   void Cancel() override { state_->Cancel(); }
 
  private:

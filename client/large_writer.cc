@@ -13,8 +13,9 @@
 namespace cairn::client {
 namespace {
 
-// Pieces kept so that an upload that fails early starts again on the next
-// volume: 8 x 256 KiB a write.
+// Pieces kept, and the caller held up with more, until each agent has accepted
+// its upload: one that is refused starts again on the next volume.
+// 8 x 256 KiB a write.
 constexpr size_t kReplayPiecesMax = 8;
 
 class WriterState : public std::enable_shared_from_this<WriterState> {
@@ -48,23 +49,20 @@ class WriterState : public std::enable_shared_from_this<WriterState> {
     {
       base::MutexLock lock(&mu_);
       size_bytes_ += piece.size;
-      ++pieces_;
-      if (pieces_ <= kReplayPiecesMax) {
-        replay_.push_back(piece);
-      } else {
+      if (!status_.ok()) return false;
+      if (replaying_) replay_.push_back(piece);
+      if (replay_.size() > kReplayPiecesMax && AllAcceptedLocked()) {
+        replaying_ = false;
         replay_.clear();
       }
-      if (!status_.ok()) return false;
       for (Slot& slot : slots_) uploads.push_back(slot.upload);
       full_ = false;
     }
-    bool full = false;
     for (const auto& upload : uploads) {
-      if (upload == nullptr) continue;
-      full |= upload->Write(piece) >= base::kPiecesInFlightMax;
+      if (upload != nullptr) upload->Write(piece);
     }
     base::MutexLock lock(&mu_);
-    if (full && AnyFullLocked()) full_ = true;
+    full_ = FullLocked();
     return status_.ok() && !full_;
   }
 
@@ -175,14 +173,22 @@ class WriterState : public std::enable_shared_from_this<WriterState> {
     std::function<void()> writable;
     {
       base::MutexLock lock(&mu_);
-      if (!full_ || AnyFullLocked()) return;
+      if (!full_ || FullLocked()) return;
       full_ = false;
       writable = writable_;
     }
     if (writable) writable();
   }
 
-  bool AnyFullLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  bool AllAcceptedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (Slot& slot : slots_) {
+      if (slot.upload == nullptr || !slot.upload->accepted()) return false;
+    }
+    return true;
+  }
+
+  bool FullLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (replay_.size() >= kReplayPiecesMax && !AllAcceptedLocked()) return true;
     for (Slot& slot : slots_) {
       if (slot.upload != nullptr &&
           slot.upload->pieces_waiting() >= base::kPiecesInFlightMax) {
@@ -199,8 +205,7 @@ class WriterState : public std::enable_shared_from_this<WriterState> {
         base::MutexLock lock(&mu_);
         if (slots_[place].attempt != attempt) return;
         ++slots_[place].attempt;
-        retry = status_.ok() && pieces_ == replay_.size() &&
-                next_target_ < order_.size();
+        retry = status_.ok() && replaying_ && next_target_ < order_.size();
         slots_[place].upload = nullptr;
       }
       if (retry) {
@@ -286,8 +291,9 @@ class WriterState : public std::enable_shared_from_this<WriterState> {
   std::vector<placement::Target> order_ ABSL_GUARDED_BY(mu_);
   size_t next_target_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<Slot> slots_ ABSL_GUARDED_BY(mu_);
+  // All pieces so far, while replaying_.
   std::vector<Piece> replay_ ABSL_GUARDED_BY(mu_);
-  size_t pieces_ ABSL_GUARDED_BY(mu_) = 0;
+  bool replaying_ ABSL_GUARDED_BY(mu_) = true;
   int64_t size_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   bool full_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;

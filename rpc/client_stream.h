@@ -28,6 +28,9 @@ class ClientStream final : public std::enable_shared_from_this<
     virtual ~Listener() = default;
     // The call has started; Write() may be called.
     virtual void OnOpen() {}
+    // The server has sent its initial metadata: at the latest with its first
+    // response. Not called when there is none.
+    virtual void OnInitialMetadata() {}
     virtual void OnResponse(Response* response) = 0;
     // The last Write() has left; another may be called.
     virtual void OnWritten() {}
@@ -83,8 +86,12 @@ class ClientStream final : public std::enable_shared_from_this<
 
   void OnStart(bool ok) {
     if (!ok) return StartFinish();
-    stub_->Read(&response_, &read_event_);
+    stub_->ReadInitialMetadata(&metadata_event_);
     listener_->OnOpen();
+  }
+  void OnMetadata(bool ok) {
+    if (ok) listener_->OnInitialMetadata();
+    stub_->Read(&response_, &read_event_);
   }
   void OnRead(bool ok) {
     if (!ok) return StartFinish();
@@ -130,6 +137,7 @@ class ClientStream final : public std::enable_shared_from_this<
   Response response_;
   grpc::Status status_;
   MethodEvent start_event_{this, &ClientStream::OnStart};
+  MethodEvent metadata_event_{this, &ClientStream::OnMetadata};
   MethodEvent read_event_{this, &ClientStream::OnRead};
   MethodEvent write_event_{this, &ClientStream::OnWrite};
   MethodEvent finish_event_{this, &ClientStream::OnFinish};

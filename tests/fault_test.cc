@@ -84,7 +84,7 @@ class UploadFaultTest : public testing::Test {
       EXPECT_EQ(compared.code, 0) << compared.text;
     } else {
       EXPECT_NE(compared.code, 0) << "it was said to have failed";
-      EXPECT_EQ(Shell("curl -sSf -T " + file_ + " " + url).code, 0);
+      EXPECT_EQ(Shell("curl -sS -T " + file_ + " " + url).text, "");
       EXPECT_EQ(Shell("curl -sSfL " + url + " | cmp - " + file_).text, "");
     }
     before_ += 2 * size_;

@@ -141,6 +141,7 @@ class VolumeServer::Service final
     RETURN_IF_ERROR(server_->CheckCall(request.header().volume_id(), true));
     ASSIGN_OR_RETURN(const std::unique_ptr<LargeBlobWriter> writer,
                      LargeBlobWriter::Start(server_->store_, request.header()));
+    reader->SendInitialMetadata();  // It is accepted.
     while (reader->Read(&request)) {
       switch (request.part_case()) {
         case v1::PutBlobRequest::kData:
