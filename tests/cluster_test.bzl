@@ -2,11 +2,18 @@
 
 load("@rules_cc//cc:defs.bzl", "cc_test")
 
-def cluster_test(name, size = "medium", data = [], deps = [], tags = [], **kwargs):
+def cluster_test(
+        name,
+        size = "medium",
+        srcs = None,
+        data = [],
+        deps = [],
+        tags = [],
+        **kwargs):
     cc_test(
         name = name,
         size = size,
-        srcs = [name + ".cc"],
+        srcs = srcs or [name + ".cc"],
         data = data + [
             "//admin:cairn",
             "//gateway:cairn-gateway",

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -71,7 +73,7 @@ class UploadFaultTest : public testing::Test {
         {"curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--limit-rate",
          absl::StrCat(bytes_per_second), "-T", file_, url},
         log);
-    ASSERT_TRUE(WaitUntil(absl::Seconds(60), [&] {
+    ASSERT_TRUE(WaitUntil(absl::Seconds(120), [&] {
       return cluster_.BytesWrittenByAgents() >= written + size_;
     })) << ReadFile(log);  // Half of each replica.
     ASSERT_TRUE(upload->Running());
@@ -117,9 +119,12 @@ class UploadFaultTest : public testing::Test {
 };
 
 TEST_F(UploadFaultTest, UploadsAreWholeOrFailed) {
-  MakeFile(int64_t{64} << 20);
+  // 64 MiB, or as many as the environment says.
+  const char* const given = getenv("CAIRN_UPLOAD_MIB");
+  const int64_t size = int64_t{given == nullptr ? 64 : atoi(given)} << 20;
+  MakeFile(size);
   for (const std::string& name : cluster_.names()) {
-    KillDuringUpload(name, int64_t{40} << 20);
+    KillDuringUpload(name, std::min(size / 2, int64_t{100} << 20));
   }
 }
 
