@@ -6,12 +6,25 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"
 
 namespace cairn::admin {
+namespace {
+
+// Where a symbolic link leads, so that the link stays one.
+std::string RealPath(const std::string& path) {
+  char* const real = realpath(path.c_str(), nullptr);
+  if (real == nullptr) return path;
+  std::string result = real;
+  free(real);
+  return result;
+}
+
+}  // namespace
 
 absl::StatusOr<InputFile> InputFile::Open(const std::string& path) {
   if (path == "-") return InputFile("standard input", STDIN_FILENO);
@@ -46,11 +59,24 @@ absl::StatusOr<size_t> InputFile::Read(char* buffer, size_t size) {
 
 absl::StatusOr<OutputFile> OutputFile::Open(const std::string& path) {
   if (path == "-") return OutputFile("standard output", "", STDOUT_FILENO);
-  std::string temporary = absl::StrCat(path, ".cairn-", getpid());
+  struct stat found;
+  const bool exists = stat(path.c_str(), &found) == 0;
+  if (exists && S_ISDIR(found.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is a directory"));
+  }
+  if (exists && !S_ISREG(found.st_mode)) return OpenDevice(path);
+  std::string target = exists ? RealPath(path) : path;
+  std::string temporary = absl::StrCat(target, ".cairn-", getpid());
   const int fd =
       open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0) return base::PosixError("open", temporary, errno);
-  return OutputFile(path, std::move(temporary), fd);
+  return OutputFile(std::move(target), std::move(temporary), fd);
+}
+
+absl::StatusOr<OutputFile> OutputFile::OpenDevice(const std::string& path) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return base::PosixError("open", path, errno);
+  return OutputFile(path, "", fd);
 }
 
 OutputFile::OutputFile(OutputFile&& other) noexcept

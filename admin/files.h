@@ -34,8 +34,9 @@ class InputFile {
 };
 
 // Bytes under a temporary name beside `path`, which takes its place only when
-// all are there; an object that is dropped before leaves nothing. "-":
-// standard output, at once. Not thread-safe.
+// all are there; an object that is dropped before leaves nothing. "-", devices
+// and pipes: at once, since a rename would put a plain file in the place of
+// /dev/null. Not thread-safe.
 class OutputFile {
  public:
   static absl::StatusOr<OutputFile> Open(const std::string& path);
@@ -50,8 +51,9 @@ class OutputFile {
  private:
   OutputFile(std::string path, std::string temporary, int fd)
       : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+  static absl::StatusOr<OutputFile> OpenDevice(const std::string& path);
   std::string path_;
-  std::string temporary_;  // Empty: standard output, or committed.
+  std::string temporary_;  // Empty: not a plain file, or committed.
   int fd_;
 };
 

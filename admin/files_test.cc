@@ -1,5 +1,6 @@
 #include "admin/files.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,6 +57,30 @@ TEST_F(FilesTest, AnOutputGetsItsNameOnlyWhenItIsWhole) {
   EXPECT_EQ(FilesCount(), 1);
 }
 
+TEST_F(FilesTest, APipeAndALinkStayWhatTheyAre) {
+  const std::string pipe = dir_ + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  // Open for reading too: neither open() nor write() waits for a reader.
+  const int reader = open(pipe.c_str(), O_RDWR | O_NONBLOCK);
+  auto file = OutputFile::Open(pipe);
+  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_TRUE(file->Write("bytes").ok());
+  char bytes[8];
+  EXPECT_EQ(read(reader, bytes, sizeof(bytes)), 5) << "at once";
+  close(reader);
+  EXPECT_TRUE(file->Commit().ok());
+  EXPECT_TRUE(fs::is_fifo(pipe));
+
+  std::ofstream(dir_ + "/target") << "before";
+  fs::create_symlink("target", dir_ + "/link");
+  auto link = OutputFile::Open(dir_ + "/link");
+  ASSERT_TRUE(link.ok()) << link.status();
+  ASSERT_TRUE(link->Write("after").ok());
+  ASSERT_TRUE(link->Commit().ok());
+  EXPECT_TRUE(fs::is_symlink(dir_ + "/link"));
+  EXPECT_EQ(Contents(dir_ + "/target"), "after");
+}
+
 TEST_F(FilesTest, AnInputTellsItsSizeAndEnds) {
   const std::string path = dir_ + "/in";
   std::ofstream(path) << "0123456789";
@@ -74,6 +99,8 @@ TEST_F(FilesTest, WhatCannotBeOpenedIsNamed) {
             absl::string_view::npos);
   EXPECT_EQ(InputFile::Open(dir_).status().message(), dir_ + " is a directory");
   EXPECT_FALSE(OutputFile::Open(dir_ + "/none/out").ok());
+  EXPECT_EQ(OutputFile::Open(dir_).status().message(),
+            dir_ + " is a directory");
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ constexpr char kDescription[] =
 
 constexpr char kFooter[] =
     "Exit code: 0 done; 1 a definite no (the key is missing, a condition does\n"
-    "not hold, the cluster is not ready); 2 it failed.\n\n"
+    "not hold; of status: the cluster is not ready); 2 it failed.\n\n"
     "Examples:\n"
     "  cairn put photos/cat.jpg cat.jpg --content-type image/jpeg\n"
     "  cairn get photos/cat.jpg -o back.jpg\n"
