@@ -259,7 +259,8 @@ std::unique_ptr<client::BlobReader> FakeStore::NewBlobReader(
       replica_failure);
 }
 
-std::vector<int> FakeStore::ReadOrder(const v1::Record& record, uint64_t) {
+std::vector<int> FakeStore::ReadOrder(const v1::Record& record, uint64_t salt) {
+  read_salts.push_back(salt);
   std::vector<int> order;
   for (int i = 0; i < record.replicas_size(); ++i) order.push_back(i);
   return order;

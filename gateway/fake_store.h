@@ -62,6 +62,7 @@ class FakeStore final : public client::StoreClient {
                                                     const v1::Record& record,
                                                     int replica, int64_t offset,
                                                     int64_t length) override;
+  // In the order of the record; notes `salt`.
   std::vector<int> ReadOrder(const v1::Record& record, uint64_t salt) override;
   FakeMetadata& metadata() override { return fake_metadata; }
 
@@ -81,6 +82,7 @@ class FakeStore final : public client::StoreClient {
   std::function<void()> last_writable;
   int64_t last_size_bytes_expected = -1;
   int lookups = 0;
+  std::vector<uint64_t> read_salts;  // Of ReadOrder().
   int list_pages = 0;
   int small_puts = 0;
   int open_writers = 0;

@@ -72,6 +72,7 @@ bool BeginResponse(const Call& call, const Found& found, ByteRange* range,
     response->headers.emplace_back("Content-Range",
                                    ContentRange(*range, record.size_bytes()));
   } else {
+    response->headers.emplace_back("Accept-Ranges", "bytes");
     range->length = record.size_bytes();
   }
   return true;
@@ -96,6 +97,7 @@ void RespondHead(const Call& call, const Found& found) {
   AddRepresentation(found.record(), &response.headers);
   AddCairnHeaders(found.view->map, call.target.key, found.record(),
                   &response.headers);
+  response.headers.emplace_back("Accept-Ranges", "bytes");
   response.head_content_length = found.record().size_bytes();
   call.Respond(std::move(response));
 }
@@ -137,16 +139,16 @@ void ProxyFailed(const CallPtr& call, const Found& found,
       "no replica of the value can be read now: ", status.message())));
 }
 
-void RespondProxied(const CallPtr& call, Found found) {
+void RespondProxied(const CallPtr& call, Found found,
+                    const std::vector<int>& order) {
   auto response = std::make_shared<http::Response>();
   ByteRange range;
   if (!BeginResponse(*call, found, &range, response.get())) {
     return call->Respond(std::move(*response));
   }
-  auto source = std::make_shared<ProxySource>(
-      &call->store(), call->target.key, found.record(),
-      call->store().ReadOrder(found.record(), NextSalt()), range.offset,
-      range.length);
+  auto source = std::make_shared<ProxySource>(&call->store(), call->target.key,
+                                              found.record(), order,
+                                              range.offset, range.length);
   response->source = source;
   response->content_length = range.length;
   source->Start([call, response, source = source.get(),
@@ -164,8 +166,9 @@ bool IsUp(const v1::ClusterMap& map, const v1::SubvolumeId& where) {
 
 bool MustProxy(const Call& call, const Found& found) {
   return call.services->proxy_reads || call.target.retry || found.lookups > 1 ||
-         call.head().HasHeader("if-match") ||
-         call.head().HasHeader("if-unmodified-since");
+         !NginxReadsAlike(call.head()) ||
+         // Answered here: nginx sends its 416 with the value's own headers.
+         RangeOf(call, found.record()).kind == ByteRange::Kind::kUnsatisfiable;
 }
 
 void RespondLarge(const CallPtr& call, Found found) {
@@ -180,7 +183,7 @@ void RespondLarge(const CallPtr& call, Found found) {
     auto url = RedirectUrl(*call, found.view->map, record, order[0]);
     if (url) return RespondRedirect(*call, found, order[0], *std::move(url));
   }
-  RespondProxied(call, std::move(found));
+  RespondProxied(call, std::move(found), order);
 }
 
 // True: the bytes that came with the record are the value. Checked here too,

@@ -191,6 +191,10 @@ TEST_F(GetHandlerTest, ProxiedWhenAskedOrNeeded) {
       {"/foo", {{"if-match", "*"}}},
       {"/foo", {{"if-unmodified-since", "Sun, 06 Nov 2044 08:49:37 GMT"}}},
       {"/foo?cairn-retry=1", {}},
+      // What nginx would refuse, or read otherwise.
+      {"/foo", {{"if-none-match", "\"x\""}, {"if-none-match", "\"y\""}}},
+      {"/foo", {{"if-modified-since", "Sun, 06 Nov 2044 08:49:37 CET"}}},
+      {"/foo", {{"range", "bytes=0-1"}, {"if-range", "nonsense"}}},
   };
   for (const auto& c : kCases) {
     const auto get = Get(c.target, c.headers);
@@ -199,6 +203,27 @@ TEST_F(GetHandlerTest, ProxiedWhenAskedOrNeeded) {
     EXPECT_EQ(get->Body(), large_);
     EXPECT_FALSE(get->broken);
   }
+}
+
+TEST_F(GetHandlerTest, OrdinaryConditionsAndRangesAreRedirected) {
+  store_.Put("foo", large_);
+  const Headers kCases[] = {
+      {{"if-none-match", "\"x\", W/\"y\""}},
+      {{"if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT"}},
+      {{"range", "bytes=0-1"}, {"if-range", Etag("foo")}},
+      {{"range", "bytes=0-1"}, {"if-range", "Sun, 06 Nov 1994 08:49:37 GMT"}},
+  };
+  for (const Headers& headers : kCases) {
+    EXPECT_EQ(Get("/foo", headers)->response.status, 302) << headers[0].second;
+  }
+}
+
+TEST_F(GetHandlerTest, ARangeThatALargeValueHasNotIsRefusedHere) {
+  store_.Put("foo", large_);
+  const auto get = Get("/foo", {{"range", "bytes=1000000-"}});
+  EXPECT_EQ(get->response.status, 416);
+  EXPECT_EQ(get->Header("Content-Range"), "bytes */1000000");
+  EXPECT_EQ(get->Header("Content-Type"), "application/problem+json");
 }
 
 class ProxiedReadTest : public GetHandlerTest {
@@ -219,8 +244,16 @@ TEST_F(ProxiedReadTest, StreamsWholeValuesAndRanges) {
   EXPECT_EQ(part->response.status, 206);
   EXPECT_EQ(part->response.content_length, 2);
   EXPECT_EQ(part->Header("Content-Range"), "bytes 999998-999999/1000000");
+  EXPECT_EQ(part->Header("Accept-Ranges"), "");  // As nginx has it.
   EXPECT_EQ(part->Body(), "xy");
   EXPECT_EQ(Get("/foo", {{"range", "bytes=1000000-"}})->response.status, 416);
+}
+
+TEST_F(ProxiedReadTest, ReadersTakeTurnsAtTheReplicas) {
+  Get("/foo")->Body();
+  Get("/foo")->Body();
+  ASSERT_EQ(store_.read_salts.size(), 2u);
+  EXPECT_EQ(store_.read_salts[1], store_.read_salts[0] + 1);
 }
 
 TEST_F(ProxiedReadTest, TheNextReplicaStandsInFromTheFirstByte) {

@@ -1,9 +1,11 @@
 #include "gateway/redirect.h"
 
+#include "absl/strings/match.h"
 #include "absl/time/clock.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/signed_url.h"
+#include "gateway/conditions.h"
 #include "placement/placement.h"
 #include "proto/convert.h"
 
@@ -38,6 +40,25 @@ absl::optional<std::string> RedirectUrl(const Call& call,
   url.expires_unix_seconds =
       absl::ToUnixSeconds(absl::Now() + base::kRedirectLifetime);
   return base::SignBlobUrl(url, volume->signing_secret());
+}
+
+bool NginxReadsAlike(const http::RequestHead& head) {
+  int etags = 0;
+  int dates = 0;
+  int ranges = 0;
+  for (const auto& [name, value] : head.headers) {
+    if (name == "if-match" || name == "if-unmodified-since") return false;
+    if (name == "if-none-match") {
+      ++etags;
+    } else if (name == "if-modified-since") {
+      ++dates;
+      if (!ParseHttpDate(value)) return false;
+    } else if (name == "if-range") {
+      ++ranges;
+      if (!absl::EndsWith(value, "\"") && !ParseHttpDate(value)) return false;
+    }
+  }
+  return etags <= 1 && dates <= 1 && ranges <= 1;
 }
 
 std::string ReturnAddress(const http::RequestHead& head,

@@ -19,6 +19,12 @@ absl::optional<std::string> RedirectUrl(const Call& call,
                                         const v1::ClusterMap& map,
                                         const v1::Record& record, int replica);
 
+// False: nginx would answer the conditions of `head` otherwise than
+// EvaluateConditions() and IfRangeHolds() do. It does not see our ETag when it
+// checks If-Match, refuses a condition that stands on two lines, and reads
+// dates that are none.
+bool NginxReadsAlike(const http::RequestHead& head);
+
 // The host:port under which `head` reached us, for the way back: its Host if
 // that is a plain host[:port] or [v6][:port], else `fallback`.
 std::string ReturnAddress(const http::RequestHead& head,

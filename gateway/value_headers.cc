@@ -43,7 +43,6 @@ void AddRepresentation(const v1::Record& record, Headers* headers) {
   if (!metadata.content_encoding().empty()) {
     headers->emplace_back("Content-Encoding", metadata.content_encoding());
   }
-  headers->emplace_back("Accept-Ranges", "bytes");
 }
 
 void AddCairnHeaders(const v1::ClusterMap& map, absl::string_view key,

@@ -17,8 +17,7 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 // ETag, Last-Modified, Cairn-Version: on a 304 too.
 void AddValidators(const v1::Record& record, Headers* headers);
 
-// Content-Type, Content-Encoding, Accept-Ranges: where the bytes are, or on a
-// HEAD for them.
+// Content-Type, Content-Encoding: where the bytes are, or on a HEAD for them.
 void AddRepresentation(const v1::Record& record, Headers* headers);
 
 // Content-Md5, Key-Volumes, Key-Balance, x-cairn-meta-*: on 200, 206 and 302.

@@ -62,11 +62,14 @@ http {
     "~^(?<type_c>[^~]*)~(?<type_d>[^~]*)~(?<type_e>[^~]*)$$"
         "$$type_c $$type_d $$type_e";
   }
-  # nginx's own check runs before an ETag from add_header exists.
+  # nginx's own check runs before an ETag from add_header exists. Read as
+  # ParseEntityTags() does: other tags, then "*" or ours; nothing behind it
+  # matters.
   map "$$arg_et|$$http_if_none_match" $$cairn_not_modified {
     default "";
-    "~^[0-9a-f]+\|\s*\*\s*$$" 1;
-    "~^([0-9a-f]+)\|(.*[,\s])?(W/)?\"\1\"([,\s].*)?$$" 1;
+    "~(?x)^([0-9a-f]+)\|[ \t,]*+
+        (?: (?! (?:W/)?\"\1\" ) (?:W/)?\"[^\"]*+\"[ \t,]*+ )*+
+        (?: \* | (?:W/)?\"\1\" ) .*" 1;
   }
 
   server {

@@ -175,7 +175,8 @@ TEST_F(NginxTest, IfNoneMatchKnowsListsWeakTagsAndTheStar) {
   const std::string tag = absl::StrCat("\"", kMd5, "\"");
   for (const std::string& tags :
        {tag, "W/" + tag, "\"x\", " + tag, tag + ",\"x\"", "\"x\",W/" + tag,
-        std::string("*")}) {
+        ",\t\"x\" " + tag, tag + "junk", std::string("*"),
+        std::string("\"x\", *")}) {
     const std::string answer = with(tags);
     EXPECT_THAT(answer,
                 AllOf(StartsWith("HTTP/1.1 304"), HasSubstr("ETag: " + tag)))
@@ -183,7 +184,8 @@ TEST_F(NginxTest, IfNoneMatchKnowsListsWeakTagsAndTheStar) {
   }
   for (const std::string& tags :
        {std::string("\"x\""), absl::StrCat("\"", kMd5, "x\""),
-        std::string(kMd5), absl::StrCat("\"x", kMd5, "\"")}) {
+        std::string(kMd5), absl::StrCat("\"x", kMd5, "\""), "junk, " + tag,
+        "w/" + tag, "W/ " + tag, "\"x, " + tag}) {
     EXPECT_THAT(with(tags), StartsWith("HTTP/1.1 200")) << tags;
   }
 }
