@@ -1,0 +1,125 @@
+// What a person sees who points grpcurl at a master or an agent: reflection,
+// health and the services for administrators.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/cluster.h"
+#include "tests/http.h"
+#include "tests/process.h"
+
+namespace cairn::tests {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+// In PATH, or where ./dev setup puts it; "" if it is nowhere.
+std::string FindGrpcurl() {
+  return Shell(
+             "PATH=\"$PATH:${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/cairn/bin\""
+             " && command -v grpcurl | tr -d '\\n'")
+      .out;
+}
+
+class GrpcurlTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (grpcurl_.empty()) {
+      GTEST_SKIP() << "grpcurl is neither in PATH nor in ~/.cache/cairn/bin: "
+                      "./dev setup installs it";
+    }
+  }
+  // grpcurl's words before the address, and after it.
+  Outcome Grpcurl(const std::string& options, const std::string& address,
+                  const std::string& method) {
+    return Shell(absl::StrCat(grpcurl_, " -plaintext ", options, " ", address,
+                              " ", method));
+  }
+  std::string master() const { return cluster_.master_address(); }
+  // Of the volume that the master calls its first.
+  std::string agent() const {
+    return cluster_.GetStatus().map().volumes(0).grpc_address();
+  }
+
+  const std::string grpcurl_ = FindGrpcurl();
+  Cluster cluster_;
+};
+
+TEST_F(GrpcurlTest, ReflectionNamesTheServicesAndTheirComments) {
+  EXPECT_THAT(Grpcurl("", master(), "list").out,
+              AllOf(HasSubstr("cairn.v1.AdminService\n"),
+                    HasSubstr("cairn.v1.MetadataService\n"),
+                    HasSubstr("cairn.v1.StoreService\n"),
+                    HasSubstr("grpc.health.v1.Health\n")));
+  EXPECT_THAT(Grpcurl("", agent(), "list").out,
+              AllOf(HasSubstr("cairn.v1.VolumeService\n"),
+                    HasSubstr("grpc.health.v1.Health\n"),
+                    Not(HasSubstr("cairn.v1.StoreService"))));
+  EXPECT_THAT(Grpcurl("", master(), "describe cairn.v1.StoreService").out,
+              HasSubstr("rpc Put ( stream .cairn.v1.PutRequest ) returns"));
+}
+
+TEST_F(GrpcurlTest, MasterAndAgentsSayThatTheyServe) {
+  for (const std::string& address : {master(), agent()}) {
+    const Outcome check = Grpcurl("", address, "grpc.health.v1.Health/Check");
+    EXPECT_EQ(check.code, 0) << check.text;
+    EXPECT_THAT(check.out, HasSubstr("\"status\": \"SERVING\""));
+  }
+}
+
+TEST_F(GrpcurlTest, StatusAndVolumesAreShownWithoutSecrets) {
+  const Outcome status =
+      Grpcurl("", master(), "cairn.v1.AdminService/GetStatus");
+  EXPECT_EQ(status.code, 0) << status.text;
+  EXPECT_THAT(status.out,
+              AllOf(HasSubstr("\"ready\": true"), HasSubstr("\"replicas\": 2"),
+                    HasSubstr("\"index_uri\": \"rocksdb:")));
+  const Outcome volumes =
+      Grpcurl("", master(), "cairn.v1.AdminService/ListVolumes");
+  EXPECT_EQ(volumes.code, 0) << volumes.text;
+  const v1::GetStatusResponse known = cluster_.GetStatus();
+  for (const v1::Volume& volume : known.map().volumes()) {
+    EXPECT_THAT(volumes.out, HasSubstr(volume.grpc_address()));
+    EXPECT_THAT(volumes.out, HasSubstr(volume.http_address()));
+  }
+  EXPECT_THAT(status.out + volumes.out, Not(HasSubstr("signing_secret")));
+}
+
+TEST_F(GrpcurlTest, VolumesComeInPages) {
+  std::string seen;
+  std::string token;
+  for (int page = 1; page <= 3; ++page) {
+    const std::string request = absl::StrCat(
+        "-d '{\"page_size\": 1, \"page_token\": \"", token, "\"}'");
+    const std::string out =
+        Grpcurl(request, master(), "cairn.v1.AdminService/ListVolumes").out;
+    EXPECT_THAT(out, HasSubstr("\"grpc_address\""));
+    seen += out;
+    const size_t at = out.find("\"next_page_token\": \"");
+    EXPECT_EQ(at == std::string::npos, page == 3) << out;
+    if (at != std::string::npos) token = out.substr(at + 20, 8);
+  }
+  const v1::GetStatusResponse known = cluster_.GetStatus();
+  for (const v1::Volume& volume : known.map().volumes()) {
+    EXPECT_THAT(seen, HasSubstr(volume.grpc_address()));
+  }
+}
+
+TEST_F(GrpcurlTest, AKeyIsStattedAndAMissingOneIsNotFound) {
+  ASSERT_EQ(HttpPut(cluster_.gateway_port(), "/foo", "bar").status, 201);
+  const std::string method = "cairn.v1.StoreService/Stat";
+  EXPECT_THAT(Grpcurl("-d '{\"key\": \"Zm9v\"}'", master(), method).out,
+              HasSubstr("\"size_bytes\": \"3\""));
+  const Outcome missing = Grpcurl("-d '{\"key\": \"YmFy\"}'", master(), method);
+  EXPECT_NE(missing.code, 0);
+  EXPECT_THAT(missing.text, HasSubstr("Code: NotFound"));
+}
+
+}  // namespace
+}  // namespace cairn::tests
