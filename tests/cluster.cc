@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "proto/cairn/v1/admin.grpc.pb.h"
+#include "proto/cairn/v1/volume.grpc.pb.h"
 #include "tests/http.h"
 
 namespace cairn::tests {
@@ -39,6 +40,22 @@ void KillLeftNginx(const std::string& pid_file) {
       kill(pid, SIGKILL);
     }
   }
+}
+
+// An agent is called up an instant before it has stored what the master told
+// it; until then it takes no calls.
+bool TakesCalls(const v1::Volume& volume) {
+  const auto stub = v1::VolumeService::NewStub(grpc::CreateChannel(
+      volume.grpc_address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(2)));
+  v1::StatBlobRequest request;
+  request.set_volume_id(volume.volume_id());
+  v1::StatBlobResponse response;
+  const grpc::StatusCode code =
+      stub->Stat(&context, request, &response).error_code();
+  return code == grpc::StatusCode::INVALID_ARGUMENT ||
+         code == grpc::StatusCode::NOT_FOUND;
 }
 
 }  // namespace
@@ -127,7 +144,9 @@ void Cluster::WaitReady() {
     const v1::GetStatusResponse status = GetStatus();
     const auto up = std::count_if(
         status.map().volumes().begin(), status.map().volumes().end(),
-        [](const v1::Volume& v) { return v.state() == v1::VOLUME_STATE_UP; });
+        [](const v1::Volume& v) {
+          return v.state() == v1::VOLUME_STATE_UP && TakesCalls(v);
+        });
     return up == options_.volumes &&
            HttpGet(ports_.at("gateway-http"), "/readyz").status == 200;
   });

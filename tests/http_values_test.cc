@@ -246,7 +246,8 @@ TEST_P(HttpValuesTest, AWrongContentMd5StoresNothing) {
               400);
     EXPECT_EQ(Read(target).body, value);
   }
-  EXPECT_EQ(cluster().OpenUploads(), 0);
+  EXPECT_TRUE(WaitUntil(absl::Seconds(20),
+                        [] { return cluster().OpenUploads() == 0; }));
 }
 
 TEST_P(HttpValuesTest, HeadHasTheLengthAndNoBody) {

@@ -212,12 +212,8 @@ class ReadAgreementTest : public testing::Test {
 
   static void Store(const std::string& folder) {
     for (const Value& value : kValues) {
-      // A volume is called up an instant before it takes its first value.
-      Reply put;
-      EXPECT_TRUE(WaitUntil(absl::Seconds(20), [&] {
-        put = HttpPut(port(), folder + value.name, value.bytes, value.headers);
-        return put.status != 503;
-      }));
+      const Reply put =
+          HttpPut(port(), folder + value.name, value.bytes, value.headers);
       ASSERT_EQ(put.status, 201) << put.body;
     }
   }
