@@ -191,9 +191,12 @@ class UploadState final : public Stream::Listener,
       base::MutexLock lock(&mu_);
       if (closed_) return false;
       // An upload whose source is slow waits for nobody.
+      const absl::Time now = absl::Now();
       const bool stuck = (writing_ || last_queued_) &&
-                         absl::Now() - moved_at_ > base::kBlobPieceDeadline;
-      if (!stuck) return true;
+                         now - moved_at_ > base::kBlobPieceDeadline;
+      const bool ignored =
+          !accepted_ && now - started_at_ > base::kBlobPieceDeadline;
+      if (!stuck && !ignored) return true;
       late_ = true;
       stream = stream_;
     }
@@ -204,6 +207,7 @@ class UploadState final : public Stream::Listener,
   // Called, and dropped at the end, on the loop's thread alone.
   std::function<void()> progress_;
   AgentClient::Done done_;
+  const absl::Time started_at_ = absl::Now();
   base::Mutex mu_;
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mu_);
   std::deque<grpc::ByteBuffer> queue_ ABSL_GUARDED_BY(mu_);

@@ -8,6 +8,7 @@
 #include "gateway/get_handler.h"
 #include "gateway/list_handler.h"
 #include "gateway/put_handler.h"
+#include "rpc/cork.h"
 
 namespace cairn::gateway {
 namespace {
@@ -59,6 +60,10 @@ void Gateway::OnSent(const http::Exchange& exchange, int status,
   if (exchange.note == nullptr) return;
   static_cast<AccessNote*>(exchange.note.get())->Write(status, body_bytes, ok);
 }
+
+void Gateway::OnRoundBegin() { rpc::Cork::Hold(); }
+
+void Gateway::OnRoundEnd() { rpc::Cork::Release(); }
 
 void Gateway::OnRejected(absl::string_view peer, int status,
                          absl::string_view reason) {

@@ -21,6 +21,9 @@ class Gateway final : public http::Handler {
   void OnRequest(const std::shared_ptr<http::Exchange>& exchange) override;
   void OnSent(const http::Exchange& exchange, int status, int64_t body_bytes,
               bool ok) override;
+  // What one round submits to the master and the agents leaves as one batch.
+  void OnRoundBegin() override;
+  void OnRoundEnd() override;
   void OnRejected(absl::string_view peer, int status,
                   absl::string_view reason) override;
 

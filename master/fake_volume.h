@@ -86,6 +86,7 @@ class FakeVolume final : public v1::VolumeService::Service {
       if (request.has_header()) {
         blob.set_subvolume(request.header().subvolume());
         blob.set_key(request.header().key());
+        reader->SendInitialMetadata();  // Accepted, as volume.proto has it.
       } else if (request.has_trailer()) {
         *blob.mutable_version() = request.trailer().version();
         base::MutexLock lock(&mu_);

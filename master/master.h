@@ -31,6 +31,7 @@
 #include "master/removal_job.h"
 #include "master/store_service.h"
 #include "rpc/batch_server.h"
+#include "rpc/event_loop.h"
 
 namespace cairn::master {
 
@@ -69,6 +70,9 @@ class Master {
   base::VersionClock versions_;  // Of the master's own writes.
   int64_t fencing_number_ = 0;
   std::unique_ptr<Membership> membership_;
+  // Of all streams to agents. One: each thread that waits in gRPC may take
+  // another's events first, and must then wake it.
+  std::unique_ptr<rpc::EventLoop> loop_ = std::make_unique<rpc::EventLoop>();
   std::unique_ptr<PooledAgents> agents_;
   std::unique_ptr<RemovalJob> removals_;
   std::unique_ptr<CommitQueue> commits_;

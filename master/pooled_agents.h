@@ -20,7 +20,9 @@ namespace cairn::master {
 class PooledAgents final : public Agents {
  public:
   using ViewOf = std::function<std::shared_ptr<const client::ClusterView>()>;
-  explicit PooledAgents(ViewOf view) : view_(std::move(view)), pool_(&loop_) {}
+  // `loop` must outlive this. Answers may come until the loop has ended.
+  PooledAgents(rpc::EventLoop* loop, ViewOf view)
+      : view_(std::move(view)), pool_(loop) {}
   // Answers what is under way kUnavailable; an answer may lead to new calls,
   // which are answered alike.
   ~PooledAgents() override { stopping_.store(true); }
@@ -39,7 +41,6 @@ class PooledAgents final : public Agents {
   // Set on the thread that then ends the pool, which makes the calls that must
   // see it.
   std::atomic<bool> stopping_{false};
-  rpc::EventLoop loop_;  // Outlives the pool.
   client::AgentPool pool_;
 };
 

@@ -16,7 +16,7 @@ namespace cairn::master {
 grpc::Status StoreService::Put(grpc::ServerContext* context,
                                grpc::ServerReader<v1::PutRequest>* reader,
                                v1::PutResponse* response) {
-  StallGuard guard(&loop_, context, base::kBlobPieceDeadline);
+  StallGuard guard(loop_, context, base::kBlobPieceDeadline);
   v1::PutRequest request;
   if (!reader->Read(&request) || !request.has_header()) {
     return rpc::ToGrpc(absl::InvalidArgumentError(
@@ -44,7 +44,7 @@ grpc::Status StoreService::Put(grpc::ServerContext* context,
 grpc::Status StoreService::Get(grpc::ServerContext* context,
                                const v1::GetRequest* request,
                                grpc::ServerWriter<v1::GetResponse>* writer) {
-  StallGuard guard(&loop_, context, base::kBlobPieceDeadline);
+  StallGuard guard(loop_, context, base::kBlobPieceDeadline);
   return rpc::ToGrpc(GetValue(store_, *request, rpc::RequestId(*context),
                               [&](const v1::GetResponse& response) {
                                 const bool written = writer->Write(response);

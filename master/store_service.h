@@ -12,8 +12,9 @@ namespace cairn::master {
 
 class StoreService final : public v1::StoreService::Service {
  public:
-  // `store` outlives the service.
-  explicit StoreService(client::StoreClient* store) : store_(store) {}
+  // `store` and `loop`, which ticks for the stall guards, outlive the service.
+  StoreService(client::StoreClient* store, rpc::EventLoop* loop)
+      : store_(store), loop_(loop) {}
 
   grpc::Status Put(grpc::ServerContext* context,
                    grpc::ServerReader<v1::PutRequest>* reader,
@@ -32,7 +33,7 @@ class StoreService final : public v1::StoreService::Service {
 
  private:
   client::StoreClient* const store_;
-  rpc::EventLoop loop_;  // Only ticks: for the stall guards.
+  rpc::EventLoop* const loop_;
 };
 
 }  // namespace cairn::master

@@ -1,9 +1,11 @@
 // OpLane: many small operations over one long-lived stream, in batches.
 //
 // A unary call costs about 60 us of CPU, a stream message about 8 us, so
-// operations that arrive while batches are under way form the next one. There
-// is no timer: an idle lane sends an operation at once. At most `depth`
-// batches are under way; one counts until the first of its answers is back.
+// operations that arrive while a batch is under way form the next one. There
+// is no timer: an idle lane sends an operation at once, or when the thread lets
+// go its cork. A batch is under way until the first of its answers is back; a
+// second one beside it would only halve both (measured: a fifth fewer writes a
+// second at 16 connections).
 
 #ifndef CAIRN_RPC_OP_LANE_H_
 #define CAIRN_RPC_OP_LANE_H_
@@ -12,7 +14,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "base/limits.h"
 #include "base/mutex.h"
 #include "rpc/client_stream.h"
+#include "rpc/cork.h"
 
 namespace cairn::rpc {
 
@@ -36,6 +38,7 @@ namespace cairn::rpc {
 template <typename Request, typename Response, typename Result>
 class OpLane final
     : public ClientStream<Request, Response>::Listener,
+      public Cork::Waiter,
       public std::enable_shared_from_this<OpLane<Request, Response, Result>> {
  public:
   using Stream = ClientStream<Request, Response>;
@@ -43,7 +46,6 @@ class OpLane final
     EventLoop* loop = nullptr;  // Outlives the lane.
     typename Stream::Prepare prepare;
     std::string peer;  // For messages: "the master at 127.0.0.1:3100".
-    int depth = 2;
     // True: operations wait for a connection until their deadline. False:
     // they fail at once while the last attempt to connect has failed.
     bool wait_for_peer = false;
@@ -89,7 +91,7 @@ class OpLane final
       }
     }
     if (!refusal.ok()) return done(refusal);
-    Pump();
+    if (!Cork::Defer(this->shared_from_this())) Pump();
   }
 
   // Something that needs no answer: goes with the next message, or is lost
@@ -100,7 +102,7 @@ class OpLane final
       if (stopped_ || unanswered_.size() >= base::kOpsWaitingMax) return;
       unanswered_.push_back(std::move(add));
     }
-    Pump();
+    if (!Cork::Defer(this->shared_from_this())) Pump();
   }
 
   // True while operations fail at once.
@@ -148,6 +150,8 @@ class OpLane final
                       });
   }
 
+  void OnRelease() override { Pump(); }
+
   void OnOpen() override {
     std::shared_ptr<Stream> stream;
     Request hello;
@@ -185,13 +189,15 @@ class OpLane final
       for (Result& result : *response->mutable_results()) {
         const auto it = under_way_.find(result.op_id());
         if (it == under_way_.end()) continue;  // Its deadline has passed.
-        batches_.erase(it->second.batch);
+        EndBatchLocked(it->second.batch);
         answered.emplace_back(std::move(it->second.done), &result);
         under_way_.erase(it);
       }
     }
-    // The next batch leaves before the answers are worked on.
+    // The next batch leaves before the answers are worked on, and what those
+    // submit leaves as one.
     Pump();
+    const Cork cork;
     for (auto& [done, result] : answered) done(std::move(*result));
   }
 
@@ -203,12 +209,16 @@ class OpLane final
       stream_ = nullptr;
       ready_ = writing_ = false;
       down_ = true;
-      batches_.clear();
+      batch_under_way_ = 0;
       last_error_ = status.error_message();
       reconnect_at_ =
           absl::Now() + (was_ready ? absl::ZeroDuration() : kReconnectPause);
     }
     FailAll(/*also_repeated=*/false);
+  }
+
+  void EndBatchLocked(int64_t batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (batch == batch_under_way_) batch_under_way_ = 0;
   }
 
   // Sends the next batch if one may leave.
@@ -217,8 +227,7 @@ class OpLane final
     std::shared_ptr<Stream> stream;
     {
       base::MutexLock lock(&mu_);
-      const bool room = static_cast<int>(batches_.size()) < options_.depth &&
-                        !waiting_.empty();
+      const bool room = batch_under_way_ == 0 && !waiting_.empty();
       if (!ready_ || writing_ || (!room && unanswered_.empty())) return;
       if (options_.envelope) options_.envelope(&request);
       FillLocked(room, &request);
@@ -247,7 +256,7 @@ class OpLane final
       under_way_.emplace(op_id, std::move(op));
       waiting_.pop_front();
     }
-    batches_.insert(batch);
+    batch_under_way_ = batch;
   }
 
   // After the stream broke: what may be repeated waits again, the rest fails.
@@ -291,7 +300,7 @@ class OpLane final
       for (auto it = under_way_.begin(); it != under_way_.end();) {
         const auto here = it++;
         if (here->second.deadline > now) continue;
-        batches_.erase(here->second.batch);
+        EndBatchLocked(here->second.batch);
         late.push_back(std::move(here->second));
         under_way_.erase(here);
       }
@@ -327,7 +336,7 @@ class OpLane final
   std::deque<Op> waiting_ ABSL_GUARDED_BY(mu_);
   std::deque<Add> unanswered_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<int64_t, Op> under_way_ ABSL_GUARDED_BY(mu_);
-  std::set<int64_t> batches_ ABSL_GUARDED_BY(mu_);
+  int64_t batch_under_way_ ABSL_GUARDED_BY(mu_) = 0;  // 0: none.
   int64_t last_op_id_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t last_batch_ ABSL_GUARDED_BY(mu_) = 0;
 };

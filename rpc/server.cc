@@ -1,10 +1,10 @@
 #include "rpc/server.h"
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/health_check_service_interface.h>
 
 #include "absl/strings/str_cat.h"
 #include "base/limits.h"
+#include "rpc/health_service.h"
 
 namespace cairn::rpc {
 namespace {
@@ -15,7 +15,14 @@ constexpr int kKeepaliveTimeoutMs = 5000;
 }  // namespace
 
 void ConfigureServer(grpc::ServerBuilder* builder) {
-  grpc::EnableDefaultHealthCheckService(true);
+  // Stateless, and never destroyed: each server of the process may have it.
+  static HealthService* const health = new HealthService();
+  builder->RegisterService(health);
+  // One thread at a time waits for calls; a call still gets a thread of its
+  // own. Idle waiters cost: see HealthService.
+  builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   builder->SetMaxReceiveMessageSize(base::kGrpcMessageBytesMax);
   builder->SetMaxSendMessageSize(base::kGrpcMessageBytesMax);

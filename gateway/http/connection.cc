@@ -145,7 +145,7 @@ void Connection::Dispatch(ParsedHead parsed) {
   input_ = chunked_ || body_left_ > 0 ? Input::kHeld : Input::kDone;
   exchange_ = std::make_shared<EdgeExchange>(std::move(parsed.head),
                                              context_->mailbox, this);
-  context_->handler_called = true;
+  context_->EnterHandler();
   context_->handler->OnRequest(exchange_);
 }
 
@@ -274,14 +274,14 @@ void Connection::AllocatePiece() {
 void Connection::EmitPiece() {
   const client::Piece piece = std::move(piece_);
   piece_ = client::Piece();
-  context_->handler_called = true;
+  context_->EnterHandler();
   paused_ = !sink_->OnPiece(piece);
 }
 
 void Connection::EndBody() {
   const Input was = std::exchange(input_, Input::kDone);
   if (was == Input::kDrain) return;
-  context_->handler_called = true;
+  context_->EnterHandler();
   if (was == Input::kCollect) {
     const auto done = std::exchange(body_done_, nullptr);
     done(std::exchange(body_, std::string()));
@@ -297,7 +297,7 @@ void Connection::EndBody() {
 void Connection::BreakBody(int status, absl::string_view sentence) {
   const std::shared_ptr<BodySink> sink = std::move(sink_);
   if (sink != nullptr) {
-    context_->handler_called = true;
+    context_->EnterHandler();
     sink->OnAbort();
   }
   unread_ = close_ = true;
@@ -395,7 +395,7 @@ void Connection::Close() {
   source_ = nullptr;
   body_done_ = nullptr;
   if (const std::shared_ptr<BodySink> sink = std::move(sink_)) {
-    context_->handler_called = true;
+    context_->EnterHandler();
     sink->OnAbort();
   }
   if (exchange_ != nullptr) exchange_->connection = nullptr;

@@ -36,6 +36,10 @@ struct ReactorContext {
   int64_t now_ms = 0;  // CLOCK_MONOTONIC, taken once a round.
   // The handler was called in this round: OnRoundEnd() is due.
   bool handler_called = false;
+  // To be called before each call of the handler, or of what it has made.
+  void EnterHandler() {
+    if (!std::exchange(handler_called, true)) handler->OnRoundBegin();
+  }
   // Connections that have more to read than one turn allows.
   std::vector<Connection*> ready;
   // Closed in this round; deleted at its end, since events may name them.

@@ -144,7 +144,7 @@ AnswerFraming Connection::FrameAnswer(const Response& response) {
 
 void Connection::RequestPiece() {
   source_waiting_ = true;
-  context_->handler_called = true;
+  context_->EnterHandler();
   const std::shared_ptr<BodySource> source = source_;
   source->Next([exchange = exchange_](absl::StatusOr<std::string> piece) {
     exchange->OnSourcePiece(std::move(piece));

@@ -115,8 +115,10 @@ class Handler {
   // when the client left before there was an answer.
   virtual void OnSent(const Exchange& exchange, int status, int64_t body_bytes,
                       bool ok) {}
-  // Called on a reactor's thread after it has handed over all that was ready:
-  // the time to send what was gathered meanwhile.
+  // A round: OnRoundBegin() is called on a reactor's thread before its first
+  // OnRequest() or call of a sink or source, OnRoundEnd() after all that was
+  // ready has been handed over: the time to send what was gathered.
+  virtual void OnRoundBegin() {}
   virtual void OnRoundEnd() {}
   // The edge refused a request before any handler saw it.
   virtual void OnRejected(absl::string_view peer, int status,

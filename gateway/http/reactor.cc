@@ -191,7 +191,9 @@ void Reactor::DeleteClosed() {
 
 void Reactor::CloseAll() {
   for (auto& entry : connections_) entry.first->Close();
-  if (context_.handler_called) context_.handler->OnRoundEnd();
+  if (std::exchange(context_.handler_called, false)) {
+    context_.handler->OnRoundEnd();
+  }
   DeleteClosed();
   context_.mailbox->Close();
 }
