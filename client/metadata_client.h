@@ -37,8 +37,9 @@ class MetadataClient {
   // `status` is not OK only when there was no answer in time (kUnavailable,
   // kDeadlineExceeded) or too much waits (kResourceExhausted never: shed load
   // is kUnavailable); otherwise result.code says the outcome. A lookup is
-  // repeated over reconnects until its deadline, a commit or delete only
-  // unchanged. op_id is filled in by the implementation.
+  // repeated over reconnects until its deadline, a commit only unchanged. A
+  // delete waits for a connection but is not repeated once it was sent: found
+  // done, it would be kNotFound. op_id is filled in by the implementation.
   using OpDone = std::function<void(absl::StatusOr<v1::OpResult> result)>;
   virtual void Lookup(v1::LookupOp op, absl::Time deadline, OpDone done) = 0;
   virtual void Commit(v1::CommitOp op, absl::Time deadline, OpDone done) = 0;

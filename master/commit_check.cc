@@ -40,7 +40,7 @@ absl::Status CheckReplicas(const v1::ClusterMap& map,
     const uint32_t id = where.volume_id();
     const v1::Volume* volume = placement::FindVolume(map, id);
     if (volume == nullptr || volume->state() == v1::VOLUME_STATE_REMOVED) {
-      return absl::InvalidArgumentError(
+      return absl::FailedPreconditionError(
           absl::StrCat("volume ", VolumeIdText(id),
                        " is not in the cluster (any more): write again"));
     }

@@ -18,6 +18,8 @@ namespace cairn::volume {
 namespace {
 
 // For the last answers to leave before the streams are cut.
+// How long a call waits for the volume to join.
+constexpr absl::Duration kJoinWait = absl::Seconds(1);
 constexpr absl::Duration kFlushGrace = absl::Milliseconds(500);
 
 // Waits for the results of operations that one call has submitted.
@@ -252,13 +254,32 @@ absl::Status VolumeServer::Start(const std::string& address) {
   return absl::OkStatus();
 }
 
-absl::Status VolumeServer::CheckCall(uint32_t volume_id, bool write) const {
+void VolumeServer::SetJoined() {
+  base::MutexLock lock(&mu_);
+  joined_.store(true, std::memory_order_release);
+  joined_changed_.SignalAll();
+}
+
+bool VolumeServer::WaitJoined() {
+  if (joined_.load(std::memory_order_acquire)) return true;
+  const absl::Time deadline = absl::Now() + kJoinWait;
+  base::MutexLock lock(&mu_);
+  while (!joined_.load(std::memory_order_relaxed) &&
+         !stopping_.load(std::memory_order_relaxed)) {
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) return false;
+    joined_changed_.WaitFor(&mu_, left);
+  }
+  return joined_.load(std::memory_order_relaxed);
+}
+
+absl::Status VolumeServer::CheckCall(uint32_t volume_id, bool write) {
   if (volume_id != directory_->volume_id()) {
     return absl::FailedPreconditionError(
         absl::StrCat("this is volume ", VolumeIdText(directory_->volume_id()),
                      ", the call is for ", VolumeIdText(volume_id)));
   }
-  if (!joined_.load(std::memory_order_acquire)) {
+  if (!WaitJoined()) {
     return absl::UnavailableError("the volume has not joined the cluster yet");
   }
   if (write && stopping_.load(std::memory_order_relaxed)) {
@@ -304,10 +325,11 @@ int VolumeServer::uploads() const {
 
 void VolumeServer::Stop(absl::Duration grace) {
   if (server_ == nullptr) return;
-  stopping_.store(true, std::memory_order_relaxed);
   const absl::Time deadline = absl::Now() + grace;
   {
     base::MutexLock lock(&mu_);
+    stopping_.store(true, std::memory_order_relaxed);
+    joined_changed_.SignalAll();
     while (uploads_ > 0 && absl::Now() < deadline) {
       uploads_changed_.WaitFor(&mu_, deadline - absl::Now());
     }

@@ -35,8 +35,9 @@ class VolumeServer
   // kFailedPrecondition: `address` is in use.
   absl::Status Start(const std::string& address);
 
-  // Before the volume has joined its cluster all calls are kUnavailable.
-  void SetJoined() { joined_.store(true, std::memory_order_release); }
+  // Before the volume has joined its cluster calls wait for it, up to a second
+  // (the master knows of it a moment before the agent), then are kUnavailable.
+  void SetJoined();
 
   // Refuses new writes, waits at most `grace` for uploads under way, answers
   // what waits in the committer (which it drains), ends all streams.
@@ -55,7 +56,8 @@ class VolumeServer
   void OnClosed(const Stream& stream) override;
 
   // OK: the call is meant for this volume, which takes calls now.
-  absl::Status CheckCall(uint32_t volume_id, bool write) const;
+  absl::Status CheckCall(uint32_t volume_id, bool write);
+  bool WaitJoined();
   // One of kUploadsMax; false: all are taken.
   bool StartUpload();
   void EndUpload();
@@ -72,6 +74,7 @@ class VolumeServer
 
   mutable base::Mutex mu_;
   base::CondVar uploads_changed_;
+  base::CondVar joined_changed_;
   int uploads_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -43,13 +44,15 @@ class VolumeServiceTest : public BlobStoreFixture {
     address_ = absl::StrCat("127.0.0.1:", FreePort());
     const absl::Status status = server_->Start(address_);
     ASSERT_TRUE(status.ok()) << status;
-    server_->SetJoined();
+    if (JoinsAtOnce()) server_->SetJoined();
     stub_ = v1::VolumeService::NewStub(rpc::NewChannel(address_));
   }
   void TearDown() override {
     server_ = nullptr;
     committer_ = nullptr;
   }
+
+  virtual bool JoinsAtOnce() const { return true; }
 
   uint32_t id() const { return directory_->volume_id(); }
 
@@ -95,6 +98,24 @@ class VolumeServiceTest : public BlobStoreFixture {
   std::string address_;
   std::unique_ptr<v1::VolumeService::Stub> stub_;
 };
+
+class JoiningVolumeServiceTest : public VolumeServiceTest {
+ protected:
+  bool JoinsAtOnce() const override { return false; }
+};
+
+TEST_F(JoiningVolumeServiceTest, CallsWaitForTheVolumeToJoin) {
+  absl::Status early;
+  std::thread caller([&] { early = Upload(Blob("a", 1), "aa", "aa", id()); });
+  EXPECT_EQ(Upload(Blob("b", 1), "bb", "bb", id()).code(),
+            absl::StatusCode::kUnavailable);
+  caller.join();
+  EXPECT_EQ(early.code(), absl::StatusCode::kUnavailable);
+  std::thread patient([&] { early = Upload(Blob("c", 1), "cc", "cc", id()); });
+  server_->SetJoined();
+  patient.join();
+  EXPECT_TRUE(early.ok()) << early;
+}
 
 TEST_F(VolumeServiceTest, ABatchIsAnsweredByOpId) {
   grpc::ClientContext context;
