@@ -2,33 +2,33 @@
 
 The supervisor starts master, volumes and gateway, waits until all answer,
 starts again what dies, and stops all in the end. What it must remember is in
-DATA/cluster.json (options) and DATA/run/NAME.json (pid and start time of each
-process), so that a cluster whose supervisor was killed can still be stopped.
+DATA/cluster.json (options) and DATA/run/supervisor.json (who it is).
 """
 
 import argparse
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import cluster_process as process
-from cluster_process import Failure
+from cluster_process import Failure, Refusal
+from cluster_supervisor import (START_DEADLINE_S, STOP_DEADLINE_S, Supervisor,
+                                stop_all, volumes_missing)
 
-START_DEADLINE_S = 60
-STOP_DEADLINE_S = 30
-BACKOFF_MIN_S = 0.2
-BACKOFF_MAX_S = 5.0
-STEADY_S = 10  # A process that lived this long starts again at once.
+REREAD = signal.SIGUSR1  # To the supervisor: cluster.json has one volume more.
+REFUSED = 3  # Exit code of a detached supervisor: a process refused to start.
 
 # Options that a data directory remembers, with their defaults.
 REMEMBERED = {
     "port": 3000, "admin_port": 3080, "master_port": 3100,
     "volume_port": 3201, "http_port": 3301, "volumes": 3, "replicas": 2,
     "subvolumes": 4, "index": "", "durability": "fsync", "reads": "redirect",
+    "nginx": "nginx",
 }
 
 
@@ -36,28 +36,39 @@ class Cluster:
     """One data directory and the processes that belong to it."""
 
     def __init__(self, data, bin_dir):
-        self.data = pathlib.Path(data).absolute()
+        # Links resolved: the processes are found again by this path.
+        self.data = pathlib.Path(data).resolve()
         self.bin_dir = pathlib.Path(bin_dir).absolute()
         self.run_dir = self.data / "run"
         self.options = dict(REMEMBERED)
         self.file = self.data / "cluster.json"
         self.is_new = not self.file.exists()
-        if not self.is_new:
-            self.options.update(json.loads(self.file.read_text()))
+        self.load()
+
+    def load(self):
+        if self.file.exists():
+            self.options.update(process.read_json(self.file))
 
     def save(self):
-        temporary = self.file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(self.options, indent=1) + "\n")
-        temporary.rename(self.file)
+        process.write_whole(self.file,
+                            json.dumps(self.options, indent=1) + "\n")
 
-    def volume_numbers(self):
+    def volume_numbers(self, removed_too=False):
         """Volumes in the directory, or as many as a new one shall have."""
-        if self.is_new:
-            return list(range(1, self.options["volumes"] + 1))
-        numbers = {int(d.name.split("-")[1]) for d in
-                   self.data.glob("volume-*") if d.name[7:].isdigit()}
-        numbers |= set(range(1, self.options["volumes"] + 1))
-        return sorted(numbers)
+        numbers = set(range(1, self.options["volumes"] + 1))
+        if not self.is_new:
+            numbers |= {int(d.name[7:]) for d in self.data.glob("volume-*")
+                        if d.name[7:].isdigit()}
+        return sorted(n for n in numbers if removed_too or not (
+            self.data / f"volume-{n}" / "removed").exists())
+
+    def volume_id(self, number):
+        """As its agent wrote it down; None: not yet."""
+        file = self.data / f"volume-{number}" / "volume.json"
+        try:
+            return json.loads(file.read_text()).get("volume_id")
+        except (OSError, ValueError):
+            return None
 
     def address(self, option, offset=0):
         return f"127.0.0.1:{self.options[option] + offset}"
@@ -78,7 +89,8 @@ class Cluster:
                 f"--listen={self.address('volume_port', number - 1)}",
                 f"--http_listen={self.address('http_port', number - 1)}",
                 f"--master={self.address('master_port')}",
-                f"--subvolumes={self.options['subvolumes']}"]
+                f"--subvolumes={self.options['subvolumes']}",
+                f"--nginx={self.options['nginx']}"]
 
     def gateway_command(self):
         return [self.bin_dir / "gateway/cairn-gateway",
@@ -105,137 +117,63 @@ class Cluster:
         return found
 
     def ports(self):
-        """(port, the option that changes it) of everything to be started."""
-        o, volumes = self.options, self.volume_numbers()
-        yield o["port"], "--port"
-        yield o["admin_port"], "--admin-port"
-        yield o["master_port"], "--master-port"
-        for n in volumes:
-            yield o["volume_port"] + n - 1, "--volume-port"
-            yield o["http_port"] + n - 1, "--http-port"
+        """(port, the option that changes it, volume or 0) of all processes."""
+        o = self.options
+        for name in ("port", "admin_port", "master_port"):
+            yield o[name], "--" + name.replace("_", "-"), 0
+        for n in self.volume_numbers():
+            yield o["volume_port"] + n - 1, "--volume-port", n
+            yield o["http_port"] + n - 1, "--http-port", n
 
     def readiness(self):
         """(ready, sentence) as the gateway's admin port says."""
         code, body = process.http_get(self.address("admin_port"), "/readyz")
-        return code == 200, body.strip()
-
-
-class Supervisor:
-    """Starts, watches, restarts and stops the processes of a cluster."""
-
-    def __init__(self, cluster, say):
-        self.cluster = cluster
-        self.say = say
-        self.processes = []
-        self.stopping = False
-        self.reread = False
-
-    def start(self):
-        """Starts all and waits. On a failure stops what was started."""
         try:
-            self.processes = self.cluster.make_processes()
-            for p in self.processes:
-                p.start()
-            return self._wait_ready()
-        except BaseException:
-            self.stop()
-            raise
-
-    def _wait_ready(self):
-        deadline = time.monotonic() + START_DEADLINE_S
-        while True:
-            for p in self.processes:
-                p.check_start()
-            silent = [p for p in self.processes if not p.answers()]
-            ready, why = self.cluster.readiness()
-            if not silent and (ready or "index is lost" in why):
-                return ready, why
-            if self.stopping:
-                raise Failure("stopped before the cluster was ready")
-            if time.monotonic() > deadline:
-                if silent:
-                    raise Failure(
-                        f"{silent[0].name} does not answer after "
-                        f"{START_DEADLINE_S} s: see {silent[0].log}")
-                raise Failure(f"the cluster is not ready after "
-                              f"{START_DEADLINE_S} s: {why}")
-            time.sleep(0.05)
-
-    def watch(self):
-        """Until told to stop: restarts what dies, adds volumes."""
-        while not self.stopping:
-            if self.reread:
-                self.reread = False
-                self._add_volumes()
-            for p in self.processes:
-                self._watch_one(p)
-            time.sleep(0.1)
-
-    def _watch_one(self, p):
-        code = p.poll()
-        now = time.monotonic()
-        if code is None:
-            return
-        if p.restart_at is None:
-            if code == 0 and p.name.startswith("volume-"):
-                if not p.retired:
-                    self.say(f"{p.name} was removed from the cluster")
-                p.retired = True
-                return
-            if now - p.started_at > STEADY_S:
-                p.backoff_s = BACKOFF_MIN_S
-            p.restart_at = now + p.backoff_s
-            how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            self.say(f"{p.name} ended ({how}): starting it again in "
-                     f"{p.backoff_s:.1f} s, log: {p.log}")
-            p.backoff_s = min(p.backoff_s * 2, BACKOFF_MAX_S)
-        elif now >= p.restart_at:
-            p.restart_at = None
-            p.start()
-
-    def _add_volumes(self):
-        self.cluster.options.update(json.loads(self.cluster.file.read_text()))
-        names = {p.name for p in self.processes}
-        for n in self.cluster.volume_numbers():
-            if f"volume-{n}" not in names:
-                volume = self.cluster.make_volume(n)
-                self.processes.insert(-1, volume)
-                volume.start()
-                self.say(f"volume-{n} was added")
-
-    def stop(self):
-        stop_all(self.cluster, self.say)
+            return code == 200, json.loads(body)["detail"]
+        except (ValueError, KeyError, TypeError):
+            return code == 200, body.strip()
 
 
-def stop_all(cluster, say):
-    """Gateway, agents, master; then whatever nginx was left behind."""
-    records = process.running(cluster.run_dir, cluster.data)
-    for kind in ("gateway", "volume-", "master"):
-        group = [r for r in records if r.name.startswith(kind)]
-        for record in group:
-            record.signal(signal.SIGTERM)
-        for record in group:
-            if not record.wait(STOP_DEADLINE_S):
-                say(f"{record.name} did not stop within {STOP_DEADLINE_S} s: "
-                    "killed")
-                record.signal(signal.SIGKILL)
-                record.wait(5)
-            record.forget()
-    process.stop_left_nginx(cluster.data)
-    return bool(records)
-
-
-def check_new(cluster):
+def check_options(cluster):
     o = cluster.options
-    if o["volumes"] < o["replicas"]:
+    for name in ("replicas", "volumes", "subvolumes"):
+        if o[name] < 1:
+            raise Failure(f"--{name}={o[name]}: at least 1")
+    if cluster.is_new and o["volumes"] < o["replicas"]:
         lack = o["replicas"] - o["volumes"]
         raise Failure(
             f"replicas={o['replicas']} but {o['volumes']} volumes: start "
             f"{lack} more with --volumes {o['replicas']} or pass --replicas "
             f"{o['volumes']}")
-    for name in ("replicas", "volumes", "subvolumes"):
-        if o[name] < 1:
-            raise Failure(f"--{name}={o[name]}: at least 1")
+    if not process.find_program(o["nginx"]):
+        raise Failure(f"{o['nginx']} is missing: apt-get install nginx, or say "
+                      "where it is with --nginx")
+
+
+def check_ports(cluster, volumes=None):
+    """Of all processes, or of these volumes alone."""
+    options = {}
+    for port, option, volume in cluster.ports():
+        if port in options:
+            raise Failure(f"port {port} is wanted twice, by {options[port]} "
+                          f"and by {option}: choose others")
+        options[port] = option
+        if volumes is None or volume in volumes:
+            process.check_port(port, option)
+
+
+def check_copies(cluster):
+    """A copied volume would be refused by the master, for as long as the
+    original runs: nobody could tell which of them it is."""
+    seen = {}
+    for n in cluster.volume_numbers():
+        volume_id = cluster.volume_id(n)
+        if volume_id is not None and volume_id in seen:
+            raise Failure(
+                f"volume-{n} in {cluster.data} is a copy of "
+                f"volume-{seen[volume_id]}: move one of the two directories "
+                "away")
+        seen[volume_id] = n
 
 
 def banner(cluster, ready, why):
@@ -257,34 +195,69 @@ def banner(cluster, ready, why):
     return "\n".join(lines)
 
 
-def command_up(args):
-    cluster = Cluster(args.data or args.root / "data", args.bin_dir)
-    for name in REMEMBERED:
-        value = getattr(args, name)
-        if value is not None:
-            if name == "volumes" and not cluster.is_new:
-                continue
-            cluster.options[name] = value
-    check_new(cluster)
-    if not process.find_program("nginx"):
-        raise Failure("nginx is missing: apt-get install nginx")
-    cluster.run_dir.mkdir(parents=True, exist_ok=True)
+def take(cluster):
+    """Locks the directory and stops what a killed supervisor has left. What
+    can be checked before anything is made is checked before; the lock."""
+    lock = None
+    if cluster.run_dir.exists():
+        lock = take_lock(cluster)
+        stop_all(cluster, say_stderr)
+    check_copies(cluster)
+    check_ports(cluster)
+    if lock is None:
+        cluster.run_dir.mkdir(parents=True, exist_ok=True)
+        lock = take_lock(cluster)
+    return lock
+
+
+def take_lock(cluster):
     lock = process.lock(cluster.run_dir / "supervisor.lock")
     if lock is None:
         raise Failure(f"the cluster in {cluster.data} runs already: "
                       "./dev status shows it, ./dev down stops it")
-    if args.detach and args.report_fd is None:
-        os.close(lock)
-        return detach(args, cluster)
+    return lock
+
+
+def take_back(cluster, before):
+    """Removes what a refused first start has made: `before` was there.
+
+    Not if a blob is among it; then a client was faster than the refusal.
+    """
+    if any(cluster.data.glob("volume-*/subvolume-*/*/*@*")):
+        return
+    for entry in cluster.data.iterdir():
+        if entry.name not in (before or []):
+            shutil.rmtree(entry, ignore_errors=True)
+    if before is None:
+        cluster.data.rmdir()
+
+
+def command_up(args):
+    cluster = Cluster(args.data or args.root / "data", args.bin_dir)
+    for name in REMEMBERED:
+        value = getattr(args, name)
+        if value is None:
+            continue
+        if name == "volumes" and not cluster.is_new:
+            if value != len(cluster.volume_numbers()):
+                say_stderr(f"--volumes={value} is for a new data directory: "
+                           "this one keeps its volumes, ./dev add-volume adds "
+                           "one")
+            continue
+        cluster.options[name] = value
+    check_options(cluster)
+    before = None
+    if cluster.data.exists():
+        before = [entry.name for entry in cluster.data.iterdir()]
+    lock = take(cluster)
     try:
-        # Left over by a supervisor that was killed.
-        stop_all(cluster, say_stderr)
-        for port, option in cluster.ports():
-            process.check_port(port, option)
+        if args.detach and args.report_fd is None:
+            os.close(lock)
+            return detach(cluster)
         return supervise(args, cluster)
-    except Failure:
-        if cluster.is_new and not (cluster.data / "master").exists():
-            process.remove_empty(cluster.run_dir, cluster.data)
+    except Refusal:
+        if cluster.is_new and args.report_fd is None:
+            take_back(cluster, before)
         raise
 
 
@@ -294,52 +267,65 @@ def supervise(args, cluster):
     def on_stop(*_):
         supervisor.stopping = True
 
-    def on_hup(*_):
+    def on_reread(*_):
         supervisor.reread = True
 
-    signal.signal(signal.SIGTERM, on_stop)
-    signal.signal(signal.SIGINT, on_stop)
-    signal.signal(signal.SIGHUP, on_hup)
-    ready, why = supervisor.start()
-    cluster.save()
-    me = process.Record("supervisor", cluster.run_dir, os.getpid())
-    me.save()
-    (args.root / ".cairn-last").write_text(str(cluster.data))
-    print(banner(cluster, ready, why), flush=True)
-    if args.report_fd is not None:
-        os.write(args.report_fd, (banner(cluster, ready, why)).encode())
-        os.close(args.report_fd)
-    else:
-        print("Ctrl-C stops it.", flush=True)
-    supervisor.watch()
-    print("stopping", flush=True)
-    me.forget()
-    supervisor.stop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, on_stop)
+    signal.signal(REREAD, on_reread)
+    note_supervisor(cluster)
+    try:
+        ready, why = supervisor.start()
+        cluster.save()
+        remember_last(args.root, cluster)
+        print(banner(cluster, ready, why), flush=True)
+        if args.report_fd is not None:
+            os.write(args.report_fd, (banner(cluster, ready, why)).encode())
+            os.close(args.report_fd)
+        else:
+            print("Ctrl-C stops it.", flush=True)
+        supervisor.watch()
+        print("stopping", flush=True)
+    finally:
+        supervisor.stop()
+        supervisor_file(cluster).unlink(missing_ok=True)
     return 0
 
 
-def detach(args, cluster):
+def detach(cluster):
     """Runs the supervisor in a session of its own and relays its report."""
     read_end, write_end = os.pipe()
-    log = open(cluster.run_dir / "supervisor.log", "ab")
-    offset = log.tell()
-    child = subprocess.Popen(
-        [sys.executable, __file__, *sys.argv[1:], "--report-fd",
-         str(write_end)],
-        stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        pass_fds=[write_end], start_new_session=True)
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as report:
-        text = report.read().decode()
-    if text:
-        print(text)
-        print("./dev down stops it.")
-        return 0
-    child.wait()
-    with open(cluster.run_dir / "supervisor.log", "rb") as file:
-        file.seek(offset)
-        sys.stderr.write(file.read().decode(errors="replace"))
-    return 1
+    with open(cluster.run_dir / "supervisor.log", "ab+") as log:
+        offset = log.seek(0, os.SEEK_END)
+        child = subprocess.Popen(
+            [sys.executable, __file__, *sys.argv[1:], "--report-fd",
+             str(write_end)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            pass_fds=[write_end], start_new_session=True)
+        os.close(write_end)
+        try:
+            with os.fdopen(read_end, "rb") as report:
+                text = report.read().decode()
+        except KeyboardInterrupt:
+            child.terminate()
+            child.wait()
+            raise
+        if text:
+            print(text)
+            print("./dev down stops it.")
+            return 0
+        code = child.wait()
+        log.seek(offset)
+        said = log.read().decode(errors="replace").strip()
+    raise (Refusal if code == REFUSED else Failure)(said)
+
+
+def remember_last(root, cluster):
+    try:
+        (root / ".cairn-last").write_text(str(cluster.data))
+    except OSError as error:
+        say_stderr(f"{error.filename}: {error.strerror}: name the cluster "
+                   "with --data")
 
 
 def known_cluster(args):
@@ -356,11 +342,23 @@ def known_cluster(args):
     return cluster
 
 
+def supervisor_file(cluster):
+    return cluster.run_dir / "supervisor.json"
+
+
+def note_supervisor(cluster):
+    me = process.Running("supervisor", os.getpid())
+    process.write_whole(supervisor_file(cluster), json.dumps(
+        {"pid": me.pid, "started": me.started}))
+
+
 def supervisor_of(cluster):
-    for record in process.records(cluster.run_dir):
-        if record.name == "supervisor" and record.alive():
-            return record
-    return None
+    try:
+        noted = json.loads(supervisor_file(cluster).read_text())
+        found = process.Running("supervisor", noted["pid"], noted["started"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return found if found.alive() else None
 
 
 def command_down(args):
@@ -368,7 +366,8 @@ def command_down(args):
     supervisor = supervisor_of(cluster)
     if supervisor is not None:
         supervisor.signal(signal.SIGTERM)
-        supervisor.wait(4 * STOP_DEADLINE_S)
+        if not supervisor.wait(4 * STOP_DEADLINE_S):
+            supervisor.signal(signal.SIGKILL)
     stopped = stop_all(cluster, say_stderr) or supervisor is not None
     print(f"stopped; the data stays in {cluster.data}" if stopped else
           f"nothing runs in {cluster.data}")
@@ -381,18 +380,19 @@ def command_status(args):
     supervisor = supervisor_of(cluster)
     print("supervisor: " + (f"runs (pid {supervisor.pid})" if supervisor else
                             "does not run: ./dev up starts the cluster again"))
-    alive = process.running(cluster.run_dir, cluster.data)
+    alive = process.running(cluster.data)
     for p in cluster.make_processes():
-        record = next((r for r in alive if r.name == p.name), None)
-        state = "does not run" if record is None else (
-            f"runs (pid {record.pid})" +
+        found = next((r for r in alive if r.name == p.name), None)
+        state = "does not run" if found is None else (
+            f"runs (pid {found.pid})" +
             ("" if p.answers() else ", does not answer"))
-        print(f"{p.name}: {state}, {' '.join(p.addresses)}")
+        print(f"{p.name}: {state}, {' '.join(p.addresses)}", flush=True)
     if not alive:
         return 1
     return subprocess.run(
         [cluster.bin_dir / "admin/cairn", "status",
-         f"--master={cluster.address('master_port')}"]).returncode
+         f"--master={cluster.address('master_port')}"],
+        check=False).returncode
 
 
 def command_add_volume(args):
@@ -401,18 +401,24 @@ def command_add_volume(args):
     if supervisor is None:
         raise Failure(f"the cluster in {cluster.data} does not run: start it "
                       "with ./dev up")
-    number = max(cluster.volume_numbers()) + 1
-    for option in ("volume_port", "http_port"):
-        process.check_port(cluster.options[option] + number - 1,
-                           "--" + option.replace("_", "-"))
-    cluster.options["volumes"] = number
-    cluster.save()
-    supervisor.signal(signal.SIGHUP)
+    if cluster.is_new:
+        raise Failure(f"the cluster in {cluster.data} is still starting: "
+                      "add the volume when it is ready")
+    number = max(cluster.volume_numbers(removed_too=True)) + 1
     volume = cluster.make_volume(number)
+    cluster.options["volumes"] = number
+    check_ports(cluster, [number])
+    cluster.save()
+    supervisor.signal(REREAD)
     deadline = time.monotonic() + START_DEADLINE_S
-    while not volume.answers():
+    while True:
+        missing = volumes_missing(cluster, [number])
+        if not missing and volume.answers():
+            break
+        if volume.sentence():
+            raise Failure(volume.sentence())
         if time.monotonic() > deadline:
-            raise Failure(f"volume-{number} does not answer after "
+            raise Failure(missing or f"volume-{number} does not answer after "
                           f"{START_DEADLINE_S} s: see {volume.log}")
         time.sleep(0.05)
     print(f"volume-{number} runs: {' '.join(volume.addresses)}")
@@ -420,9 +426,12 @@ def command_add_volume(args):
 
 
 def command_cairn(args):
-    cluster = known_cluster(args)
-    os.environ.setdefault("CAIRN_MASTER", cluster.address("master_port"))
-    program = cluster.bin_dir / "admin/cairn"
+    program = Cluster(args.root, args.bin_dir).bin_dir / "admin/cairn"
+    # Help needs no cluster, and a master that was named needs none of ours.
+    free = {"--help", "-h", "--version"}.intersection(args.rest) or any(
+        word.split("=")[0] == "--master" for word in args.rest)
+    if not free and (args.data or "CAIRN_MASTER" not in os.environ):
+        os.environ["CAIRN_MASTER"] = known_cluster(args).address("master_port")
     os.execv(program, [str(program), *args.rest])
 
 
@@ -430,11 +439,16 @@ def say_stderr(text):
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise Failure(f"{self.prog}: {message}; see {self.prog} --help")
+
+
 def parse(argv):
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--data", metavar="DIR",
                         help="data directory of the cluster")
-    parser = argparse.ArgumentParser(prog="./dev", allow_abbrev=False)
+    parser = Parser(prog="./dev", allow_abbrev=False)
     parser.add_argument("--root", type=pathlib.Path, required=True)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", parents=[common], allow_abbrev=False,
@@ -452,7 +466,7 @@ def parse(argv):
         "subvolumes": "disks of each volume",
         "index": "where the index is (rocksdb:PATH)",
         "durability": "fsync or os: what an answered write has survived",
-        "reads": "redirect or proxy",
+        "reads": "redirect or proxy", "nginx": "the nginx to start",
     }
     for name, default in REMEMBERED.items():
         up.add_argument("--" + name.replace("_", "-"), dest=name,
@@ -460,30 +474,42 @@ def parse(argv):
                         help=f"{texts[name]} (default: {default or 'in DATA'})")
     for name in ("down", "status", "add-volume"):
         commands.add_parser(name, parents=[common], allow_abbrev=False)
-    cairn = commands.add_parser("cairn", add_help=False, allow_abbrev=False)
-    cairn.add_argument("rest", nargs=argparse.REMAINDER)
     return parser.parse_args(argv)
 
 
-def main(argv):
-    if len(argv) > 2 and argv[2] == "cairn":  # Takes every word after it.
-        data, rest = None, argv[3:]
-        if rest[:1] == ["--data"] and len(rest) > 1:
-            data, rest = rest[1], rest[2:]
-        elif rest and rest[0].startswith("--data="):
-            data, rest = rest[0][len("--data="):], rest[1:]
-        args = argparse.Namespace(root=pathlib.Path(argv[1]), data=data,
-                                  command="cairn", rest=rest)
-    else:
-        args = parse(argv)
+def parse_cairn(argv):
+    """`./dev cairn [--data DIR] WORDS...`: the words are not ours to read."""
+    data, rest = None, argv[3:]
+    if rest[:1] == ["--data"] and len(rest) > 1:
+        data, rest = rest[1], rest[2:]
+    elif rest and rest[0].startswith("--data="):
+        data, rest = rest[0][len("--data="):], rest[1:]
+    return argparse.Namespace(root=pathlib.Path(argv[1]), data=data,
+                              command="cairn", rest=rest)
+
+
+def run(argv):
+    args = parse_cairn(argv) if argv[2:3] == ["cairn"] else parse(argv)
     args.bin_dir = os.environ.get("CAIRN_BIN_DIR", args.root / "bazel-bin")
     commands = {"up": command_up, "down": command_down,
                 "status": command_status, "add-volume": command_add_volume,
                 "cairn": command_cairn}
+    return commands[args.command](args)
+
+
+def main(argv):
     try:
-        return commands[args.command](args)
+        return run(argv)
     except Failure as failure:
         print(failure, file=sys.stderr)
+        return REFUSED if (isinstance(failure, Refusal) and
+                           "--report-fd" in argv) else 1
+    except OSError as error:
+        print(f"./dev: {error.filename}: {error.strerror}" if error.filename
+              else f"./dev: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("./dev: stopped", file=sys.stderr)
         return 1
 
 

@@ -1,7 +1,8 @@
-"""Processes of a cluster: start them, know them again, stop them.
+"""Processes of a cluster: start them, find them again, stop them.
 
-A process is known by its pid, its start time and the data directory in its
-command line, so that a pid that went to a stranger is never signalled.
+A process is known by its program and the data directory among its arguments,
+not by a list of ours: a supervisor may be killed between starting a process
+and noting it. Signals go to a pid only while its start time is the one seen.
 """
 
 import fcntl
@@ -16,9 +17,15 @@ import time
 import urllib.error
 import urllib.request
 
+PROGRAMS = ("cairn-master", "cairn-volume", "cairn-gateway")
+
 
 class Failure(Exception):
     """One sentence for the user; the command ends with exit code 1."""
+
+
+class Refusal(Failure):
+    """The sentence of a process that refused to start."""
 
 
 def start_time(pid):
@@ -31,26 +38,26 @@ def start_time(pid):
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def command_line(pid):
+def arguments(pid):
+    """The words of a process's command line; []: gone."""
     try:
         raw = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return ""
-    return raw.replace(b"\0", b" ").decode(errors="replace")
+        return []
+    return [os.fsdecode(word) for word in raw.rstrip(b"\0").split(b"\0")]
 
 
-class Record:
-    """What a file under DATA/run says of one process."""
+def all_pids():
+    return [int(d.name) for d in pathlib.Path("/proc").glob("[0-9]*")]
 
-    def __init__(self, name, run_dir, pid, started=None):
+
+class Running:
+    """A process that was alive when it was found."""
+
+    def __init__(self, name, pid, started=None):
         self.name = name
-        self.file = run_dir / f"{name}.json"
         self.pid = pid
         self.started = start_time(pid) if started is None else started
-
-    def save(self):
-        self.file.write_text(
-            json.dumps({"pid": self.pid, "started": self.started}))
 
     def alive(self):
         return self.started is not None and (
@@ -72,26 +79,41 @@ class Record:
             time.sleep(0.02)
         return True
 
-    def forget(self):
-        self.file.unlink(missing_ok=True)
 
-
-def records(run_dir):
+def running(data):
+    """The processes of this data directory that are alive."""
     found = []
-    for file in sorted(run_dir.glob("*.json")):
-        try:
-            content = json.loads(file.read_text())
-            found.append(Record(file.stem, run_dir, content["pid"],
-                                content["started"]))
-        except (ValueError, KeyError):
-            continue  # Torn by a kill: that process is found by nobody.
-    return found
+    prefix = f"--data={data}/"
+    for pid in all_pids():
+        words = arguments(pid)
+        if not words or os.path.basename(words[0]) not in PROGRAMS:
+            continue
+        names = [w[len(prefix):] for w in words[1:] if w.startswith(prefix)]
+        if names and "/" not in names[0]:
+            found.append(Running(names[0], pid))
+    return [p for p in found if p.started is not None]
 
 
-def running(run_dir, data):
-    """Records of this directory's processes that are alive."""
-    return [r for r in records(run_dir) if r.name != "supervisor"
-            and r.alive() and str(data) in command_line(r.pid)]
+def open_files(pid):
+    """What the process has open; [] if it is gone or somebody else's."""
+    try:
+        return [os.readlink(fd)
+                for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return []
+
+
+def stop_left_nginx(data):
+    """Ends nginx processes whose agent was killed; workers outlive a master.
+
+    Ours are those that write the error log of one of our volumes.
+    """
+    for pid in all_pids():
+        words = arguments(pid)
+        if not words or "nginx" not in words[0]:
+            continue
+        if any(file.startswith(f"{data}/volume-") for file in open_files(pid)):
+            Running("nginx", pid).signal(signal.SIGKILL)
 
 
 class Process:
@@ -101,13 +123,12 @@ class Process:
         self.name = name
         self.command = [str(word) for word in command]
         self.directory = data / name
-        self.run_dir = data / "run"
         self.log = self.directory / "log"
         self.addresses = addresses
         self.child = None
         self.started_at = 0.0
         self.restart_at = None
-        self.backoff_s = 0.2
+        self.backoff_s = 0.0
         self.retired = False
         self.log_offset = 0
 
@@ -122,22 +143,41 @@ class Process:
                 self.command, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, start_new_session=True)
         self.started_at = time.monotonic()
-        Record(self.name, self.run_dir, self.child.pid).save()
 
     def poll(self):
         return None if self.child is None else self.child.poll()
 
+    def removed(self):
+        """The agent of a removed volume notes that, and ends for good."""
+        return (self.directory / "removed").exists()
+
+    def lines(self):
+        """What it has logged since its start."""
+        if not self.log.exists():
+            return []
+        with open(self.log, "rb") as log:
+            log.seek(self.log_offset)
+            return log.read().decode(errors="replace").splitlines()
+
+    def sentence(self):
+        """Why it refused to start, in its own words, or ""."""
+        own = [line for line in self.lines() if line.startswith("cairn-")]
+        return own[-1] if own else ""
+
+    def joined(self):
+        """An agent: it has reached the master and was not refused."""
+        return not self.name.startswith("volume-") or any(
+            "joined the cluster" in line for line in self.lines())
+
     def check_start(self):
         """Raises the process's own sentence when it refused to start."""
         code = self.poll()
-        if code is None:
+        if code is None or self.removed():
             return
-        with open(self.log, "rb") as log:
-            log.seek(self.log_offset)
-            lines = log.read().decode(errors="replace").splitlines()
-        own = [line for line in lines if line.startswith("cairn-")]
-        raise Failure(own[-1] if own else
-                      f"{self.name} ended with exit code {code} at its start: "
+        sentence = self.sentence()
+        if sentence:
+            raise Refusal(sentence)
+        raise Failure(f"{self.name} ended with exit code {code} at its start: "
                       f"see {self.log}")
 
     def answers(self):
@@ -154,15 +194,35 @@ def accepts(address):
 
 
 def http_get(address, path):
-    """(status, body); (0, "") when nobody answers."""
+    """(status, body); (0, a sentence) when nobody answers."""
+    # Not the proxy of the environment.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"http://{address}{path}",
-                                    timeout=2) as answer:
+        with opener.open(f"http://{address}{path}", timeout=2) as answer:
             return answer.status, answer.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(errors="replace")
     except OSError:
         return 0, "the gateway does not answer yet"
+
+
+def write_whole(path, text):
+    """The file has the old or the new text, whatever happens."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.rename(path)
+
+
+def read_json(path):
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise Failure(f"{path} is damaged ({error}): remove it, and give "
+                      "./dev up the cluster's options again") from error
+    if not isinstance(content, dict):
+        raise Failure(f"{path} is damaged: remove it, and give ./dev up the "
+                      "cluster's options again")
+    return content
 
 
 def lock(path):
@@ -177,74 +237,35 @@ def lock(path):
 
 
 def port_user(port):
-    """The command line of who listens on a port, or ""."""
+    """Who listens on a port, or ""."""
     inodes = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in pathlib.Path(table).read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A" and int(fields[1].split(":")[1], 16) == port:
                 inodes.add(f"socket:[{fields[9]}]")
-    for directory in pathlib.Path("/proc").glob("[0-9]*/fd"):
-        try:
-            for link in directory.iterdir():
-                if os.readlink(link) in inodes:
-                    pid = directory.parent.name
-                    return f"pid {pid}: {command_line(pid).strip()[:80]}"
-        except OSError:
-            continue
+    for pid in all_pids():
+        if inodes.intersection(open_files(pid)):
+            words = " ".join(arguments(pid)).split()  # On one line.
+            return f"pid {pid}: {' '.join(words)[:80]}"
     return ""
 
 
 def check_port(port, option):
+    if not 1 <= port <= 65535:
+        raise Failure(f"port {port} does not exist: give 1 to 65535 with "
+                      f"{option}")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError) as error:
-            user = port_user(port) if isinstance(error, OSError) else ""
-            raise Failure(
-                f"port {port} cannot be had" +
-                (f" ({user})" if user else f" ({error})") +
-                f": choose another with {option}") from error
+        except OSError as error:
+            why = port_user(port) or error.strerror
+            raise Failure(f"port {port} cannot be had ({why}): choose another "
+                          f"with {option}") from error
 
 
 def find_program(name):
+    """Where the agent looks, too."""
     return shutil.which(name, path=os.environ.get("PATH", "") +
                         ":/usr/sbin:/usr/local/sbin")
-
-
-def stop_left_nginx(data):
-    """Ends nginx groups whose agent was killed; workers outlive a master.
-
-    An agent gives its nginx a process group of its own, led by the master.
-    """
-    groups = set()
-    for file in data.glob("volume-*/nginx/nginx.pid"):
-        try:
-            groups.add(int(file.read_text()))
-        except ValueError:
-            continue
-    for directory in pathlib.Path("/proc").glob("[0-9]*"):
-        pid = int(directory.name)
-        line = command_line(pid)
-        try:
-            group = os.getpgid(pid)
-        except ProcessLookupError:
-            continue
-        ours = f"{data}/volume-" in line or group in groups
-        if "nginx" in line.split(" ")[0] and ours and "cairn-" not in line:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-
-
-def remove_empty(*directories):
-    """Takes back what a refused first start has made, if nothing is in it."""
-    for directory in directories:
-        for name in ("supervisor.lock", "supervisor.log"):
-            (directory / name).unlink(missing_ok=True)
-        try:
-            directory.rmdir()
-        except OSError:
-            return
