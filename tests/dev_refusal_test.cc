@@ -115,11 +115,13 @@ TEST_F(DevRefusalTest, AMissingNginx) {
 }
 
 TEST_F(DevRefusalTest, WhatAProgramRefusesAtAFirstStartLeavesNothing) {
-  ExpectUpRefused("--index=bogus:x", AllOf(HasSubstr("cairn-master: "),
-                                           HasSubstr("rocksdb:PATH")));
-  ExpectUpRefused("--durability=never",
+  // One disk each: 256 directories are made and removed.
+  ExpectUpRefused(
+      "--subvolumes=1 --index=bogus:x",
+      AllOf(HasSubstr("cairn-master: "), HasSubstr("rocksdb:PATH")));
+  ExpectUpRefused("--subvolumes=1 --durability=never",
                   AllOf(HasSubstr("cairn-master: "), HasSubstr("fsync or os")));
-  ExpectUpRefused("--reads=never",
+  ExpectUpRefused("--subvolumes=1 --reads=never",
                   AllOf(HasSubstr("cairn-gateway: "), HasSubstr("redirect")));
   EXPECT_FALSE(fs::exists(root_.data()));
   // What was there before stays, and another try is free in its options.
@@ -134,11 +136,11 @@ TEST_F(DevRefusalTest, WhatAProgramRefusesAtAFirstStartLeavesNothing) {
 }
 
 TEST_F(DevRefusalTest, AVolumeOfAnotherCluster) {
-  root_.Up();
+  root_.Up("--subvolumes=1");
   Put("ours");
   Down();
   const std::string other = root_.path() + "/other";
-  root_.Up("--data " + other);
+  root_.Up("--subvolumes=1 --data " + other);
   Put("theirs");
   Down();
   const std::string volume = root_.data() + "/volume-3";
@@ -153,7 +155,7 @@ TEST_F(DevRefusalTest, AVolumeOfAnotherCluster) {
 }
 
 TEST_F(DevRefusalTest, ACopyOfAVolume) {
-  root_.Up("--volumes=2");
+  root_.Up("--subvolumes=1 --volumes=2");
   Put("value");
   Down();
   fs::copy(root_.data() + "/volume-1", root_.data() + "/volume-3",
