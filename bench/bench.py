@@ -91,7 +91,7 @@ class Cairn:
 
     def __init__(self, directory, base, replicas, durability):
         self.port, self.directory = base, directory
-        self.pids = {}
+        self.pids = {}  # By name: master, volume-1, ...
         # As many volumes as replicas: no row gains from an idle volume.
         command = [ROOT / "dev", "up", "--detach", f"--data={directory}",
                    f"--port={base}", f"--admin-port={base + 1}",
@@ -99,8 +99,14 @@ class Cairn:
                    f"--http-port={base + 20}", f"--volumes={replicas}",
                    f"--replicas={replicas}", f"--durability={durability}"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        for file in (directory / "run").glob("*.json"):
-            self.pids[file.stem] = json.loads(file.read_text())["pid"]
+        for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = entry.read_text().split("\0")
+            except OSError:
+                continue  # It has ended meanwhile.
+            for word in words[1:]:
+                if word.startswith(f"--data={directory}/"):
+                    self.pids[word.split("/")[-1]] = int(entry.parent.name)
 
     def usage(self):
         """{process: (CPU seconds, peak RSS in MB)}"""
@@ -242,8 +248,7 @@ class Bench:
         usage = cluster.usage()
         print(f"  {title}: " + ", ".join(
             f"{name} {cpu:.1f} s CPU {rss:.0f} MB peak"
-            for name, (cpu, rss) in sorted(usage.items())
-            if name != "supervisor"), flush=True)
+            for name, (cpu, rss) in sorted(usage.items())), flush=True)
 
     def run(self):
         plans = [
