@@ -60,6 +60,7 @@ Membership::Membership(MembershipOptions options, VolumeDirectory* directory,
       stub_(v1::MetadataService::NewStub(
           rpc::NewChannel(options_.master, "membership"))),
       session_id_(DrawSessionId()),
+      keeper_([this] { RunKeeper(); }),
       session_([this] { RunSession(); }),
       checks_([this] { RunChecks(); }) {}
 
@@ -71,6 +72,7 @@ Membership::~Membership() {
   }
   session_.join();
   checks_.join();
+  keeper_.join();
 }
 
 bool Membership::Pause(absl::Duration duration) {
@@ -131,6 +133,11 @@ absl::Status Membership::Join() {
   SetTimeout(kCallTimeout, &context);
   v1::JoinResponse response;
   RETURN_IF_ERROR(rpc::FromGrpc(stub_->Join(&context, request, &response)));
+  {
+    base::MutexLock lock(&mu_);
+    news_.reset();  // Of the session before.
+    while (keeping_) changed_.Wait(&mu_);
+  }
   RETURN_IF_ERROR(Store(response.map(), response.mark()));
   // A master that has just begun counts higher than all before it. One that
   // does not (its index was lost) is obeyed in no removal, but may rebuild.
@@ -162,7 +169,32 @@ absl::Status Membership::Beat() {
   v1::HeartbeatResponse response;
   RETURN_IF_ERROR(
       rpc::FromGrpc(stub_->Heartbeat(&context, request, &response)));
-  return Store(response.map(), response.mark());
+  base::MutexLock lock(&mu_);
+  if (news_ == nullptr) news_ = std::make_unique<v1::HeartbeatResponse>();
+  if (response.has_map()) *news_->mutable_map() = response.map();
+  news_->set_mark(response.mark());
+  changed_.SignalAll();
+  return absl::OkStatus();
+}
+
+void Membership::RunKeeper() {
+  while (true) {
+    std::unique_ptr<v1::HeartbeatResponse> news;
+    {
+      base::MutexLock lock(&mu_);
+      keeping_ = false;
+      changed_.SignalAll();
+      while (news_ == nullptr && !stopping_) changed_.Wait(&mu_);
+      if (stopping_) return;
+      news = std::move(news_);
+      keeping_ = true;
+    }
+    const absl::Status status = Store(news->map(), news->mark());
+    if (!status.ok()) {
+      base::LogWarning("what the master said is not on disk: ",
+                       status.message());
+    }
+  }
 }
 
 absl::Status Membership::Store(const v1::ClusterMap& map, int64_t mark) {

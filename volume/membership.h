@@ -64,6 +64,9 @@ class Membership {
   void RunChecks();
   absl::Status Join();
   absl::Status Beat();
+  // Stores what heartbeats bring: the heartbeats themselves wait for no disk,
+  // since one that syncs slowly is not a dead volume.
+  void RunKeeper();
   // False: this is being destroyed.
   bool Pause(absl::Duration duration);
   absl::Status Store(const v1::ClusterMap& map, int64_t mark);
@@ -83,7 +86,11 @@ class Membership {
   base::CondVar changed_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool joined_ ABSL_GUARDED_BY(mu_) = false;
+  // What heartbeats brought and the keeper has not taken yet; the newest.
+  std::unique_ptr<v1::HeartbeatResponse> news_ ABSL_GUARDED_BY(mu_);
+  bool keeping_ ABSL_GUARDED_BY(mu_) = false;  // The keeper writes.
 
+  std::thread keeper_;
   std::thread session_;
   std::thread checks_;
 };
