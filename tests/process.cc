@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <set>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
@@ -130,8 +131,10 @@ void WriteFile(const std::string& path, const std::string& content) {
 
 int FreePort() {
   static std::mt19937 random(std::random_device{}());
+  static std::set<int> given;  // A port is free until its program listens.
   while (true) {
     const int port = std::uniform_int_distribution<int>(10000, 32000)(random);
+    if (!given.insert(port).second) continue;
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address = {};
     address.sin_family = AF_INET;
