@@ -64,6 +64,24 @@ inline constexpr int kListPageKeysMax = 10000;
 // Operations a client may have waiting; more are shed (503).
 inline constexpr int kOpsWaitingMax = 16384;
 
+// --- Leases ----------------------------------------------------------------
+
+// For how long a client may answer from a lookup without hearing from the
+// master. A client that hangs or is cut off holds up a write of what it has
+// leased for this long, once; and so does a restart of the master.
+inline constexpr absl::Duration kLeaseTerm = absl::Seconds(1);
+// What the master adds to it: clocks of two machines drift apart by far less
+// than a thousandth.
+inline constexpr absl::Duration kLeaseSlack = absl::Milliseconds(100);
+// Renewed this often: three may be late before a lease runs out.
+inline constexpr absl::Duration kLeaseRenewal = absl::Milliseconds(250);
+// Keys one client may have leased: 65,536 names of 100 bytes are 10 MB in the
+// master. Beyond it the client's leases all end and begin anew.
+inline constexpr int kLeasesPerClientMax = 65536;
+// What a client keeps under leases; 16,384 values of 1 KiB are 20 MB.
+inline constexpr int kLeaseCacheKeysMax = 16384;
+inline constexpr int64_t kLeaseCacheBytesMax = 24 << 20;
+
 // --- Deadlines -------------------------------------------------------------
 
 // A metadata operation, all tries together.

@@ -1,23 +1,14 @@
 #include "base/version_clock.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/check.h"
+#include "base/monotonic.h"
 
 namespace cairn::base {
-namespace {
-
-int64_t SteadyMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-}  // namespace
-
 VersionClock::VersionClock(MonotonicMs monotonic)
-    : monotonic_(monotonic != nullptr ? monotonic : &SteadyMs) {}
+    : monotonic_(monotonic != nullptr ? monotonic
+                                      : &::cairn::base::MonotonicMs) {}
 
 void VersionClock::SetWriterId(uint32_t writer_id) {
   MutexLock lock(&mu_);

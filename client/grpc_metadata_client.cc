@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "base/limits.h"
 #include "base/mutex.h"
+#include "client/lease_cache.h"
 #include "client/metadata_client.h"
 #include "proto/cairn/v1/metadata.grpc.pb.h"
 #include "rpc/client_stream.h"
@@ -100,12 +101,16 @@ class GrpcMetadataClient final : public MetadataClient {
         loop_(options.loop == nullptr ? own_loop_.get() : options.loop),
         channel_(rpc::NewChannel(options.master_address, "metadata")),
         stub_(v1::MetadataService::NewStub(channel_)),
-        lookups_(NewLane()),
+        leases_(options.leases ? std::make_shared<LeaseCache>() : nullptr),
+        lookups_(leases_ != nullptr ? NewLeasingLane() : NewLane()),
         commits_(NewLane()),
         deletes_(NewLane()),
         watch_(std::make_shared<MapWatch>(
             loop_, stub_.get(), options.client_name,
             [this](std::shared_ptr<const ClusterView> view) {
+              if (leases_ != nullptr) {
+                leases_->SetServing(view->unavailable_reason.empty());
+              }
               base::MutexLock lock(&mu_);
               view_ = std::move(view);
               changed_.SignalAll();
@@ -124,6 +129,27 @@ class GrpcMetadataClient final : public MetadataClient {
   }
 
   void Lookup(v1::LookupOp op, absl::Time deadline, OpDone done) override {
+    if (leases_ == nullptr || !op.want_lease()) {
+      op.set_want_lease(false);
+      return SubmitLookup(std::move(op), deadline, std::move(done));
+    }
+    v1::OpResult known;
+    if (leases_->Find(op.key(), op.with_value(), &known)) {
+      return done(std::move(known));
+    }
+    const int64_t ticket = leases_->Ticket(op.key());
+    SubmitLookup(
+        op, deadline,
+        [leases = leases_, ticket, key = op.key(), with_value = op.with_value(),
+         done = std::move(done)](absl::StatusOr<v1::OpResult> result) {
+          if (result.ok() && result->leased()) {
+            leases->Insert(ticket, key, with_value, *result);
+          }
+          done(std::move(result));
+        });
+  }
+
+  void SubmitLookup(v1::LookupOp op, absl::Time deadline, OpDone done) {
     lookups_->Submit(
         [op = std::move(op)](int64_t id, v1::BatchRequest* request) {
           v1::LookupOp* out = request->add_lookups();
@@ -192,6 +218,50 @@ class GrpcMetadataClient final : public MetadataClient {
 
  private:
   std::shared_ptr<Lane> NewLane() {
+    return std::make_shared<Lane>(LaneOptions());
+  }
+
+  // The lane whose stream the leases belong to.
+  std::shared_ptr<Lane> NewLeasingLane() {
+    Lane::Options options = LaneOptions();
+    // Set below, before the lane starts.
+    const auto link = std::make_shared<std::weak_ptr<Lane>>();
+    options.envelope = [leases = leases_](v1::BatchRequest* request) {
+      request->set_lease_renewal(leases->NoteRenewalSent());
+    };
+    options.on_closed = [leases = leases_] { leases->Clear(); };
+    options.on_response =
+        [leases = leases_, link,
+         observe = options.on_response](const v1::BatchResponse& response) {
+          observe(response);
+          for (const v1::Revocation& revocation : response.revocations()) {
+            leases->Revoke(revocation);
+            if (const auto lane = link->lock(); lane != nullptr) {
+              lane->SubmitUnanswered(
+                  [id = revocation.id()](int64_t, v1::BatchRequest* request) {
+                    request->add_revocations_done(id);
+                  });
+            }
+          }
+          if (response.lease_renewal() != 0) {
+            leases->Renewed(response.lease_renewal());
+          }
+        };
+    const auto lane = std::make_shared<Lane>(std::move(options));
+    *link = lane;
+    loop_->AddTicker([leases = leases_, link] {
+      const auto lane = link->lock();
+      if (lane == nullptr) return false;
+      // Any message renews.
+      if (leases->WantsRenewal()) {
+        lane->SubmitUnanswered([](int64_t, v1::BatchRequest*) {});
+      }
+      return true;
+    });
+    return lane;
+  }
+
+  Lane::Options LaneOptions() {
     Lane::Options lane;
     lane.loop = loop_;
     lane.peer = absl::StrCat("the master at ", options_.master_address);
@@ -213,7 +283,7 @@ class GrpcMetadataClient final : public MetadataClient {
         clock->SetWriterId(response.hello().writer_id());
       }
     };
-    return std::make_shared<Lane>(std::move(lane));
+    return lane;
   }
 
   const GrpcMetadataOptions options_;
@@ -223,6 +293,7 @@ class GrpcMetadataClient final : public MetadataClient {
   rpc::EventLoop* const loop_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::MetadataService::Stub> stub_;
+  const std::shared_ptr<LeaseCache> leases_;  // nullptr: takes none.
   const std::shared_ptr<Lane> lookups_;
   const std::shared_ptr<Lane> commits_;
   const std::shared_ptr<Lane> deletes_;

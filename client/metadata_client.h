@@ -66,6 +66,9 @@ struct GrpcMetadataOptions {
   // StoreClient: each thread that waits in gRPC may take another's events
   // first and must then wake it. nullptr: a loop of its own.
   rpc::EventLoop* loop = nullptr;
+  // True: lookups with `want_lease` are answered from memory while a lease
+  // holds (client/lease_cache.h). For those who ask for the same keys often.
+  bool leases = false;
 };
 std::unique_ptr<MetadataClient> NewGrpcMetadataClient(
     const GrpcMetadataOptions& options);

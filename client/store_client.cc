@@ -29,6 +29,7 @@ class StoreClientImpl final : public StoreClient {
     v1::LookupOp op;
     op.set_key(std::move(key));
     op.set_with_value(with_value);
+    op.set_want_lease(true);
     metadata_->Lookup(
         std::move(op), absl::Now() + base::kMetadataDeadline,
         [done = std::move(done)](absl::StatusOr<v1::OpResult> result) {

@@ -35,6 +35,10 @@ ABSL_FLAG(std::string, data, "",
 ABSL_FLAG(std::string, access_log, "",
           "file of the access log; -: standard output; none: no log; empty: "
           "access.log in --data, none without --data");
+ABSL_FLAG(bool, leases, true,
+          "answer keys that are asked for often without asking the master each "
+          "time, under leases that it revokes before a write; a gateway that "
+          "hangs can hold up writes of such keys for a second");
 ABSL_FLAG(int, threads, 2, "event loops that serve clients");
 ABSL_FLAG(int, max_connections, 20000, "clients connected at a time");
 ABSL_FLAG(int, max_connections_per_ip, 20000, "of those, from one address");
@@ -164,6 +168,7 @@ void Run() {
   }
   client::GrpcMetadataOptions metadata_options;
   metadata_options.master_address = config->services.master_address;
+  metadata_options.leases = absl::GetFlag(FLAGS_leases);
   metadata_options.client_name = absl::StrCat("gateway ", config->edge.listen);
   rpc::EventLoop loop;
   metadata_options.loop = &loop;

@@ -29,6 +29,12 @@ void SetFound(absl::StatusOr<index::Found>* found, bool with_value,
   *result->mutable_inline_value() = std::move(value.value);
 }
 
+// Whether a lookup's answer says something about the key.
+bool IsKnown(int code) {
+  return code == static_cast<int>(absl::StatusCode::kOk) ||
+         code == static_cast<int>(absl::StatusCode::kNotFound);
+}
+
 }  // namespace
 
 // What is known of the client behind one stream, and where the answers to its
@@ -71,6 +77,8 @@ class BatchHandler::Client final : public CommitSink, public DeleteSink {
   // Operations that were taken and not answered yet.
   std::atomic<int64_t> ops_waiting{0};
   uint32_t writer_id = 0;  // Set before the hello is answered.
+  // In the table of leases; 0: takes none. The stream's callbacks' own.
+  int64_t lease_holder = 0;
 
  private:
   BatchHandler* const handler_;
@@ -94,14 +102,19 @@ void BatchHandler::OnRequest(const Stream& stream, v1::BatchRequest* request) {
     stream->context = client;
     return OnHello(stream, client, request->hello());
   }
-  if (request->lookups_size() > 0) LookUp(stream, request);
+  KeepLeases(client, *request);
+  if (request->lookups_size() > 0) LookUp(client, request);
   if (request->commits_size() > 0) Commit(client, request);
   if (request->deletes_size() > 0) Delete(client, request);
 }
 
 void BatchHandler::OnClosed(const Stream& stream) {
   // The client holds the stream, which holds the client.
+  const auto closed = std::static_pointer_cast<Client>(stream->context);
   stream->context = nullptr;
+  if (closed != nullptr && closed->lease_holder != 0) {
+    options_.leases->RemoveHolder(closed->lease_holder);
+  }
   base::MutexLock lock(&mu_);
   const auto it = clients_.find(stream.get());
   if (it == clients_.end()) return;
@@ -154,13 +167,41 @@ void BatchHandler::Tick() {
   for (const ClientPtr& client : waiting) AnswerHello(client);
 }
 
-void BatchHandler::LookUp(const Stream& stream, v1::BatchRequest* request) {
+void BatchHandler::KeepLeases(const ClientPtr& client,
+                              const v1::BatchRequest& request) {
+  for (const int64_t id : request.revocations_done()) {
+    options_.leases->Acknowledge(id);
+  }
+  if (request.lease_renewal() == 0) return;
+  if (client->lease_holder == 0) {
+    client->lease_holder = options_.leases->AddHolder(
+        [stream = client->stream()](const v1::Revocation& revocation) {
+          v1::BatchResponse response;
+          *response.add_revocations() = revocation;
+          stream->Send(std::move(response));
+        });
+  }
+  options_.leases->Renew(client->lease_holder);
+  if (request.lookups_size() > 0) return;  // Its answer says so.
+  v1::BatchResponse response;
+  response.set_lease_renewal(request.lease_renewal());
+  response.set_index_time_ms(options_.now_ms());
+  client->stream()->Send(std::move(response));
+}
+
+void BatchHandler::LookUp(const ClientPtr& client, v1::BatchRequest* request) {
+  const Stream stream = client->stream();
   const int count = request->lookups_size();
   bool with_values = false;
   std::vector<std::string> keys;
+  std::vector<bool> leased(count);
   keys.reserve(count);
   for (v1::LookupOp& op : *request->mutable_lookups()) {
     with_values |= op.with_value();
+    // Before the index is read, so that a write that comes in between knows.
+    leased[keys.size()] =
+        op.want_lease() && client->lease_holder != 0 &&
+        options_.leases->Grant(client->lease_holder, op.key());
     keys.push_back(std::move(*op.mutable_key()));
   }
   absl::Status failed = options_.membership->CheckServing();
@@ -175,6 +216,7 @@ void BatchHandler::LookUp(const Stream& stream, v1::BatchRequest* request) {
     }
   }
   v1::BatchResponse response;
+  response.set_lease_renewal(request->lease_renewal());
   int64_t bytes = 0;
   for (int i = 0; i < count; ++i) {
     const v1::LookupOp& op = request->lookups(i);
@@ -182,6 +224,7 @@ void BatchHandler::LookUp(const Stream& stream, v1::BatchRequest* request) {
     result->set_op_id(op.op_id());
     if (failed.ok()) {
       SetFound(&found[i], op.with_value(), result);
+      result->set_leased(leased[i] && IsKnown(result->code()));
     } else {
       SetStatus(failed, result);
     }
@@ -253,6 +296,7 @@ void BatchHandler::Drain(absl::Duration timeout) {
   }
   for (const ClientPtr& client : clients) {
     while (client->ops_waiting.load() > 0 && absl::Now() < deadline) {
+      options_.leases->Tick();
       absl::SleepFor(absl::Milliseconds(5));
     }
     client->stream()->Fail(

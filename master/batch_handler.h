@@ -18,6 +18,7 @@
 #include "index/index_store.h"
 #include "master/commit_queue.h"
 #include "master/delete_coordinator.h"
+#include "master/lease_table.h"
 #include "master/membership.h"
 #include "proto/cairn/v1/metadata.pb.h"
 #include "rpc/batch_server.h"
@@ -33,6 +34,7 @@ class BatchHandler final
     Membership* membership = nullptr;
     CommitQueue* commits = nullptr;
     DeleteCoordinator* deletes = nullptr;
+    LeaseTable* leases = nullptr;
     std::function<int64_t()> now_ms;  // The index's clock.
   };
   explicit BatchHandler(Options options);
@@ -57,7 +59,8 @@ class BatchHandler final
   void OnHello(const Stream& stream, const ClientPtr& client,
                const v1::Hello& hello);
   void AnswerHello(const ClientPtr& client);
-  void LookUp(const Stream& stream, v1::BatchRequest* request);
+  void KeepLeases(const ClientPtr& client, const v1::BatchRequest& request);
+  void LookUp(const ClientPtr& client, v1::BatchRequest* request);
   void Commit(const ClientPtr& client, v1::BatchRequest* request);
   void Delete(const ClientPtr& client, v1::BatchRequest* request);
   // Takes room for `count` operations, or answers `op_ids` "try again".

@@ -26,6 +26,29 @@ CommitQueue::CommitQueue(Options options)
 CommitQueue::~CommitQueue() { Stop(); }
 
 void CommitQueue::Submit(std::vector<PendingCommit> commits) {
+  if (options_.leases != nullptr) commits = Park(std::move(commits));
+  Enqueue(std::move(commits));
+}
+
+std::vector<PendingCommit> CommitQueue::Park(
+    std::vector<PendingCommit> commits) {
+  std::vector<PendingCommit> rest;
+  rest.reserve(commits.size());
+  for (PendingCommit& commit : commits) {
+    commit.key = commit.mutation.key;
+    const std::string key = commit.key;
+    const auto parked = std::make_shared<PendingCommit>(std::move(commit));
+    const bool free = options_.leases->BeginWrite(key, [this, parked] {
+      std::vector<PendingCommit> one;
+      one.push_back(std::move(*parked));
+      Enqueue(std::move(one));
+    });
+    if (free) rest.push_back(std::move(*parked));
+  }
+  return rest;
+}
+
+void CommitQueue::Enqueue(std::vector<PendingCommit> commits) {
   if (commits.empty()) return;
   int64_t bytes = 0;
   for (const PendingCommit& commit : commits) {
@@ -118,6 +141,7 @@ void CommitQueue::Answer(std::vector<PendingCommit> group,
   CHECK(group.size() == results.size());
   std::vector<CommitSink*> sinks;
   for (size_t i = 0; i < group.size(); ++i) {
+    if (options_.leases != nullptr) options_.leases->EndWrite(group[i].key);
     CommitSink* const sink = group[i].sink.get();
     sink->OnCommitted(group[i].op_id, std::move(results[i]));
     if (std::find(sinks.begin(), sinks.end(), sink) == sinks.end()) {

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "base/mutex.h"
 #include "index/index_store.h"
+#include "master/lease_table.h"
 
 namespace cairn::master {
 
@@ -36,6 +37,7 @@ struct PendingCommit {
   index::Mutation mutation;
   std::shared_ptr<CommitSink> sink;
   int64_t op_id = 0;  // Handed back to the sink.
+  std::string key;    // Filled in by the queue: the mutation's.
 };
 
 // Thread safety: any method from any thread.
@@ -50,21 +52,27 @@ class CommitQueue {
     // After each group in which something was written, before the sinks are
     // told; with what kPut mutations have put into the removal queue.
     std::function<void(std::vector<index::Removal> removals)> on_written;
+    // A commit waits here until nobody holds a lease of its key. Outlives the
+    // queue; nullptr: nobody is ever granted one.
+    LeaseTable* leases = nullptr;
   };
   explicit CommitQueue(Options options);
   ~CommitQueue();
   CommitQueue(const CommitQueue&) = delete;
   CommitQueue& operator=(const CommitQueue&) = delete;
 
-  // Never blocks. Commits of one call keep their order. When too much waits,
-  // all of the call are answered kUnavailable at once.
+  // Never blocks. Commits of one key keep their order. When too much waits,
+  // all that have to are answered kUnavailable at once.
   void Submit(std::vector<PendingCommit> commits);
 
   // Writes and answers what waits, then ends the thread. What comes later is
-  // answered kUnavailable.
+  // answered kUnavailable. Call LeaseTable::Abandon() next.
   void Stop();
 
  private:
+  // Holds back what has to wait for leases; returns the rest.
+  std::vector<PendingCommit> Park(std::vector<PendingCommit> commits);
+  void Enqueue(std::vector<PendingCommit> commits);
   void Run();
   // Takes the next group; false: the queue has been stopped and is empty.
   bool TakeGroup(std::vector<PendingCommit>* group);

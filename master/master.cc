@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "base/limits.h"
 #include "base/logging.h"
+#include "base/monotonic.h"
 #include "base/status.h"
 #include "master/commit_check.h"
 #include "rpc/server.h"
@@ -45,6 +46,8 @@ absl::Status Master::Open(const ClusterSettings& settings) {
   Membership::Options membership;
   membership.index = index_;
   membership.mark = mark_.get();
+  // One that never had its volumes has never served anybody.
+  earlier_master_ = IsFormed(map);
   membership.map = std::move(map);
   membership.fencing_number = fencing_number_;
   membership_ = std::make_unique<Membership>(std::move(membership));
@@ -54,6 +57,12 @@ absl::Status Master::Open(const ClusterSettings& settings) {
 void Master::MakeWritePath() {
   const auto view = [this] { return membership_->view(); };
   const auto now_ms = [this] { return clock_->NowMs(); };
+  // Clients of the master before this one may not know that it has ended.
+  const absl::Duration held = earlier_master_
+                                  ? base::kLeaseTerm + base::kLeaseSlack
+                                  : absl::ZeroDuration();
+  leases_ = std::make_unique<LeaseTable>(base::MonotonicMs,
+                                         absl::ToInt64Milliseconds(held));
   agents_ = std::make_unique<PooledAgents>(loop_.get(), view);
 
   RemovalJob::Options removals;
@@ -74,6 +83,7 @@ void Master::MakeWritePath() {
     mark_->NoteCommit();
     removals_->Add(std::move(fresh));
   };
+  commits.leases = leases_.get();
   commits_ = std::make_unique<CommitQueue>(std::move(commits));
 
   DeleteCoordinator::Options deletes;
@@ -105,8 +115,9 @@ absl::Status Master::Serve(const std::string& listen_address) {
       InProcessMetadata::Options{index_, membership_.get(), commits_.get(),
                                  deletes_.get(), &versions_, now_ms});
   store_ = client::NewStoreClient(metadata_.get(), loop_.get());
-  batches_ = std::make_unique<BatchHandler>(BatchHandler::Options{
-      index_, membership_.get(), commits_.get(), deletes_.get(), now_ms});
+  batches_ = std::make_unique<BatchHandler>(
+      BatchHandler::Options{index_, membership_.get(), commits_.get(),
+                            deletes_.get(), leases_.get(), now_ms});
   metadata_service_ = std::make_unique<MetadataService>(
       MetadataService::Options{index_, membership_.get(), now_ms});
   admin_service_ = std::make_unique<AdminService>(index_, membership_.get());
@@ -147,6 +158,7 @@ void Master::KeepTime() {
 void Master::KeepTimeOnce(bool heartbeat) {
   membership_->Tick();
   batches_->Tick();
+  leases_->Tick();
   if (!heartbeat) return;
   absl::Status status = clock_->Reserve();
   // A mark that grew in a lost index would hide the loss.
@@ -175,6 +187,7 @@ void Master::Stop(absl::Duration timeout) {
   store_service_ = nullptr;
   store_ = nullptr;
   if (commits_ != nullptr) commits_->Stop();
+  if (leases_ != nullptr) leases_->Abandon();
   agents_ = nullptr;
   loop_ = nullptr;  // The last answers have come when it has ended.
   if (deletes_ != nullptr) deletes_->Stop();

@@ -25,6 +25,7 @@
 #include "master/in_process_metadata.h"
 #include "master/index_clock.h"
 #include "master/index_mark.h"
+#include "master/lease_table.h"
 #include "master/membership.h"
 #include "master/metadata_service.h"
 #include "master/pooled_agents.h"
@@ -67,6 +68,8 @@ class Master {
   index::IndexStore* const index_;
   std::unique_ptr<IndexClock> clock_;
   std::unique_ptr<IndexMark> mark_;
+  // There may have been one, whose clients hold leases.
+  bool earlier_master_ = false;
   base::VersionClock versions_;  // Of the master's own writes.
   int64_t fencing_number_ = 0;
   std::unique_ptr<Membership> membership_;
@@ -75,6 +78,7 @@ class Master {
   std::unique_ptr<rpc::EventLoop> loop_ = std::make_unique<rpc::EventLoop>();
   std::unique_ptr<PooledAgents> agents_;
   std::unique_ptr<RemovalJob> removals_;
+  std::unique_ptr<LeaseTable> leases_;
   std::unique_ptr<CommitQueue> commits_;
   std::unique_ptr<DeleteCoordinator> deletes_;
   std::unique_ptr<InProcessMetadata> metadata_;

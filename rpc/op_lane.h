@@ -56,6 +56,8 @@ class OpLane final
     std::function<void(const Response&)> on_response;
     // Fills in what every message carries.
     std::function<void(Request*)> envelope;
+    // The stream has ended; comes before anything is sent on the next.
+    std::function<void()> on_closed;
   };
   // Puts the operation into a message under this id. Called again if the
   // operation is repeated.
@@ -202,6 +204,7 @@ class OpLane final
   }
 
   void OnClosed(const grpc::Status& status) override {
+    if (options_.on_closed) options_.on_closed();
     {
       base::MutexLock lock(&mu_);
       // A stream that was answered once broke in use: worth one quick try.
