@@ -83,6 +83,62 @@ std::string FormatDate(time_t now) {
   return text;
 }
 
+// The date of the moment, formed once a second.
+class DateCache {
+ public:
+  const std::string& Now() {
+    const time_t now = time(nullptr);
+    if (now != time_) {
+      time_ = now;
+      text_ = FormatDate(now);
+    }
+    return text_;
+  }
+
+ private:
+  time_t time_ = 0;
+  std::string text_;
+};
+
+// Calls add(name, value) for each header of the answer. `Add` takes both as
+// absl::string_view.
+template <typename Add>
+void ForEachHeader(const Response& response, const AnswerFraming& framing,
+                   const std::string& date, const Add& add) {
+  add("Date", date);
+  if (framing.close) {
+    add("Connection", "close");
+  } else if (framing.say_keep_alive) {
+    add("Connection", "keep-alive");
+  }
+  if (framing.content_length >= 0) {
+    add("Content-Length", absl::AlphaNum(framing.content_length).Piece());
+  }
+  if (framing.chunked) add("Transfer-Encoding", "chunked");
+  for (const auto& [name, value] : response.headers) {
+    if (IsLegalName(name) && IsLegalValue(value) && !IsFraming(name)) {
+      add(name, value);
+    }
+  }
+}
+
+// What nearly all answers are: values, redirects, writes done, keys that are
+// not there.
+bool IsFrequent(int status) {
+  switch (status) {
+    case 200:
+    case 201:
+    case 204:
+    case 206:
+    case 302:
+    case 304:
+    case 404:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 class AnswerHead::Server : public httplib::Server {
@@ -97,13 +153,18 @@ class AnswerHead::Server : public httplib::Server {
     set_post_routing_handler(
         [this](const httplib::Request&, httplib::Response& answer) {
           answer.headers.clear();
-          AddHeaders(&answer.headers);
+          ForEachHeader(*response_, *framing_, *date_,
+                        [&](absl::string_view name, absl::string_view value) {
+                          answer.headers.emplace(name, value);
+                        });
         });
   }
 
-  std::string Form(const Response& response, const AnswerFraming& framing) {
+  std::string Form(const Response& response, const AnswerFraming& framing,
+                   const std::string& date) {
     response_ = &response;
     framing_ = &framing;
+    date_ = &date;
     MemoryStream stream;
     stream.written().reserve(512);
     bool closed = false;
@@ -112,30 +173,6 @@ class AnswerHead::Server : public httplib::Server {
   }
 
  private:
-  void AddHeaders(httplib::Headers* headers) {
-    for (const auto& [name, value] : response_->headers) {
-      if (IsLegalName(name) && IsLegalValue(value) && !IsFraming(name)) {
-        headers->emplace(name, value);
-      }
-    }
-    const time_t now = time(nullptr);
-    if (now != date_time_) {
-      date_time_ = now;
-      date_ = FormatDate(now);
-    }
-    headers->emplace("Date", date_);
-    if (framing_->content_length >= 0) {
-      headers->emplace("Content-Length",
-                       absl::StrCat(framing_->content_length));
-    }
-    if (framing_->chunked) headers->emplace("Transfer-Encoding", "chunked");
-    if (framing_->close) {
-      headers->emplace("Connection", "close");
-    } else if (framing_->say_keep_alive) {
-      headers->emplace("Connection", "keep-alive");
-    }
-  }
-
   // httplib calls statuses that it does not know "Internal Server Error".
   std::string FixReason(std::string head) const {
     constexpr size_t kReasonAt = 13;  // Behind "HTTP/1.1 404 ".
@@ -151,17 +188,40 @@ class AnswerHead::Server : public httplib::Server {
   // Of the call under way.
   const Response* response_ = nullptr;
   const AnswerFraming* framing_ = nullptr;
-  // Formed once a second.
-  time_t date_time_ = 0;
-  std::string date_;
+  const std::string* date_ = nullptr;
 };
 
-AnswerHead::AnswerHead() : server_(std::make_unique<Server>()) {}
+struct AnswerHead::State {
+  Server server;
+  DateCache date;
+};
+
+AnswerHead::AnswerHead() : state_(std::make_unique<State>()) {}
 AnswerHead::~AnswerHead() = default;
 
 std::string AnswerHead::Form(const Response& response,
                              const AnswerFraming& framing) {
-  return server_->Form(response, framing);
+  return IsFrequent(response.status) ? FormDirectly(response, framing)
+                                     : FormWithHttplib(response, framing);
+}
+
+std::string AnswerHead::FormDirectly(const Response& response,
+                                     const AnswerFraming& framing) {
+  std::string head;
+  head.reserve(1024);
+  absl::StrAppend(&head, "HTTP/1.1 ", response.status, " ",
+                  ReasonPhrase(response.status), "\r\n");
+  ForEachHeader(response, framing, state_->date.Now(),
+                [&head](absl::string_view name, absl::string_view value) {
+                  absl::StrAppend(&head, name, ": ", value, "\r\n");
+                });
+  head.append("\r\n");
+  return head;
+}
+
+std::string AnswerHead::FormWithHttplib(const Response& response,
+                                        const AnswerFraming& framing) {
+  return state_->server.Form(response, framing, state_->date.Now());
 }
 
 }  // namespace cairn::http
