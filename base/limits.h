@@ -55,6 +55,9 @@ inline constexpr absl::Duration kUnmarkedAgeMax = absl::Seconds(120);
 
 // Operations in one batch message. 256 x 4 KiB inlined is 1 MiB.
 inline constexpr int kBatchOpsMax = 256;
+// Up to this many operations of a message an agent that syncs nothing executes
+// on the thread that reads messages; more are worth a switch to the writers.
+inline constexpr int kOpsHereMax = 16;
 // Bytes after which a batch is sent although more operations wait.
 inline constexpr int64_t kBatchBytesMax = 4 << 20;
 // gRPC's receive limit on our channels: a batch and a half-MiB of framing.

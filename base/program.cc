@@ -19,6 +19,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
 #include "base/logging.h"
 
 ABSL_FLAG(std::string, log_file, "",
@@ -89,6 +90,8 @@ bool IsLoopback(absl::string_view host) {
 void StartProgram(int argc, char** argv, absl::string_view name,
                   absl::string_view usage) {
   program_name = std::string(name);
+  // Debian's absl looks for deadlocks at each lock that gRPC takes.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   for (int i = 1; i < argc; ++i) {
     const absl::string_view arg = argv[i];
     if (arg == "--help" || arg == "-h" || arg == "-help") {

@@ -79,7 +79,7 @@ void AgentClient::Unlink(v1::UnlinkOp op, absl::Time deadline, Done done) {
 }
 
 void AgentClient::MarkCommitted(const v1::BlobId& blob) {
-  lane_->SubmitUnanswered([blob](int64_t, v1::BlobBatchRequest* request) {
+  lane_->SubmitUnhurried([blob](int64_t, v1::BlobBatchRequest* request) {
     *request->add_committed() = blob;
   });
 }

@@ -92,6 +92,9 @@ class IndexStore {
   // `index_time_ms` is the clock against which versions are checked.
   virtual absl::StatusOr<std::vector<MutationResult>> Commit(
       absl::Span<const Mutation> group, int64_t index_time_ms) = 0;
+  // Whether Commit() waits for a disk or for another process, so that a thread
+  // with other work should leave it to one of its own.
+  virtual bool commits_wait() const { return true; }
 
   // Keys in byte order from `start` (inclusive) that begin with `prefix`, at
   // most `limit`; tombstones are passed over. Starts in O(log n). `next` is

@@ -267,7 +267,7 @@ void BatchHandler::Commit(const ClientPtr& client, v1::BatchRequest* request) {
     commit.op_id = op.op_id();
     op_ids.push_back(op.op_id());
   }
-  if (Admit(client, op_ids)) options_.commits->Submit(std::move(commits));
+  if (Admit(client, op_ids)) options_.commits->SubmitHere(std::move(commits));
 }
 
 void BatchHandler::Delete(const ClientPtr& client, v1::BatchRequest* request) {

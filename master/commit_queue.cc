@@ -27,7 +27,17 @@ CommitQueue::~CommitQueue() { Stop(); }
 
 void CommitQueue::Submit(std::vector<PendingCommit> commits) {
   if (options_.leases != nullptr) commits = Park(std::move(commits));
-  Enqueue(std::move(commits));
+  Enqueue(std::move(commits), /*wake=*/true);
+}
+
+void CommitQueue::SubmitHere(std::vector<PendingCommit> commits) {
+  if (!options_.write_here) return Submit(std::move(commits));
+  if (options_.leases != nullptr) commits = Park(std::move(commits));
+  if (!Enqueue(std::move(commits), /*wake=*/false)) return;
+  std::vector<PendingCommit> group;
+  if (!TryTakeGroup(&group)) return;  // Who writes now goes on with these.
+  CommitGroup(std::move(group));
+  EndGroup();
 }
 
 std::vector<PendingCommit> CommitQueue::Park(
@@ -41,15 +51,15 @@ std::vector<PendingCommit> CommitQueue::Park(
     const bool free = options_.leases->BeginWrite(key, [this, parked] {
       std::vector<PendingCommit> one;
       one.push_back(std::move(*parked));
-      Enqueue(std::move(one));
+      Enqueue(std::move(one), /*wake=*/true);
     });
     if (free) rest.push_back(std::move(*parked));
   }
   return rest;
 }
 
-void CommitQueue::Enqueue(std::vector<PendingCommit> commits) {
-  if (commits.empty()) return;
+bool CommitQueue::Enqueue(std::vector<PendingCommit> commits, bool wake) {
+  if (commits.empty()) return true;
   int64_t bytes = 0;
   for (const PendingCommit& commit : commits) {
     bytes += commit.mutation.inline_value.size();
@@ -65,12 +75,13 @@ void CommitQueue::Enqueue(std::vector<PendingCommit> commits) {
     } else {
       waiting_bytes_ += bytes;
       std::move(commits.begin(), commits.end(), std::back_inserter(waiting_));
-      work_.Signal();
+      if (wake && !writing_) work_.Signal();
     }
   }
-  if (refusal.ok()) return;
+  if (refusal.ok()) return true;
   const size_t count = commits.size();
   Answer(std::move(commits), SameForAll(count, refusal));
+  return false;
 }
 
 void CommitQueue::Stop() {
@@ -84,12 +95,29 @@ void CommitQueue::Stop() {
 
 void CommitQueue::Run() {
   std::vector<PendingCommit> group;
-  while (TakeGroup(&group)) CommitGroup(std::exchange(group, {}));
+  while (TakeGroup(&group)) {
+    CommitGroup(std::exchange(group, {}));
+    EndGroup();
+  }
 }
 
 bool CommitQueue::TakeGroup(std::vector<PendingCommit>* group) {
   base::MutexLock lock(&mu_);
-  while (waiting_.empty() && !stopping_) work_.Wait(&mu_);
+  while (writing_ || (waiting_.empty() && !stopping_)) work_.Wait(&mu_);
+  if (waiting_.empty()) return false;
+  TakeGroupLocked(group);
+  return true;
+}
+
+bool CommitQueue::TryTakeGroup(std::vector<PendingCommit>* group) {
+  base::MutexLock lock(&mu_);
+  if (writing_ || waiting_.empty()) return false;
+  TakeGroupLocked(group);
+  return true;
+}
+
+void CommitQueue::TakeGroupLocked(std::vector<PendingCommit>* group) {
+  writing_ = true;
   int64_t bytes = 0;
   while (!waiting_.empty() && group->size() < base::kBatchOpsMax &&
          bytes <= base::kBatchBytesMax) {
@@ -99,7 +127,12 @@ bool CommitQueue::TakeGroup(std::vector<PendingCommit>* group) {
     group->push_back(std::move(waiting_.front()));
     waiting_.pop_front();
   }
-  return !group->empty();
+}
+
+void CommitQueue::EndGroup() {
+  base::MutexLock lock(&mu_);
+  writing_ = false;
+  if (!waiting_.empty() || stopping_) work_.Signal();
 }
 
 void CommitQueue::CommitGroup(std::vector<PendingCommit> group) {

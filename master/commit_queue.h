@@ -1,6 +1,7 @@
-// All writes of the index go through one thread, in groups: what arrives while
+// All writes of the index go through one queue, in groups: what arrives while
 // a group is being synced forms the next. No timers, so an idle master adds no
-// wait, and one sync serves as many commits as came in its time.
+// wait, and one sync serves as many commits as came in its time. Where the
+// index waits for nothing, the thread that brings commits may write them.
 
 #ifndef CAIRN_MASTER_COMMIT_QUEUE_H_
 #define CAIRN_MASTER_COMMIT_QUEUE_H_
@@ -20,8 +21,8 @@
 
 namespace cairn::master {
 
-// Who wants to know what became of commits. Called on the queue's thread (or,
-// for shed load, from within Submit()), which must not be held up.
+// Who wants to know what became of commits. Called on the queue's thread or
+// from within SubmitHere() (or, for shed load, Submit()); must not hold it up.
 class CommitSink {
  public:
   virtual ~CommitSink() = default;
@@ -55,6 +56,9 @@ class CommitQueue {
     // A commit waits here until nobody holds a lease of its key. Outlives the
     // queue; nullptr: nobody is ever granted one.
     LeaseTable* leases = nullptr;
+    // SubmitHere() writes on the caller's thread. For an index whose Commit()
+    // does not wait (IndexStore::commits_wait()).
+    bool write_here = false;
   };
   explicit CommitQueue(Options options);
   ~CommitQueue();
@@ -65,6 +69,11 @@ class CommitQueue {
   // all that have to are answered kUnavailable at once.
   void Submit(std::vector<PendingCommit> commits);
 
+  // Like Submit(), but the calling thread may write and answer the commits: a
+  // switch to the queue's thread and back costs more than a write that need
+  // not be synced. REQUIRES: the caller holds no lock that a sink takes.
+  void SubmitHere(std::vector<PendingCommit> commits);
+
   // Writes and answers what waits, then ends the thread. What comes later is
   // answered kUnavailable. Call LeaseTable::Abandon() next.
   void Stop();
@@ -72,10 +81,18 @@ class CommitQueue {
  private:
   // Holds back what has to wait for leases; returns the rest.
   std::vector<PendingCommit> Park(std::vector<PendingCommit> commits);
-  void Enqueue(std::vector<PendingCommit> commits);
+  // False: too much waits, or the queue was stopped; all were answered so.
+  // `wake`: the queue's thread is to write them.
+  bool Enqueue(std::vector<PendingCommit> commits, bool wake);
   void Run();
-  // Takes the next group; false: the queue has been stopped and is empty.
+  // Each that takes a group is the only one until EndGroup().
+  // Waits for one; false: the queue has been stopped and is empty.
   bool TakeGroup(std::vector<PendingCommit>* group);
+  // False: there is none, or another thread is writing.
+  bool TryTakeGroup(std::vector<PendingCommit>* group);
+  void TakeGroupLocked(std::vector<PendingCommit>* group)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndGroup();
   void CommitGroup(std::vector<PendingCommit> group);
   void Answer(std::vector<PendingCommit> group,
               std::vector<index::MutationResult> results);
@@ -85,6 +102,7 @@ class CommitQueue {
   base::CondVar work_;
   std::deque<PendingCommit> waiting_ ABSL_GUARDED_BY(mu_);
   int64_t waiting_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;  // A group has been taken.
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::thread thread_;  // Last: it sees all of the above.
 };

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "base/limits.h"
@@ -56,8 +58,9 @@ class Collector final : public CommitSink {
 
 class CommitQueueTest : public testing::Test {
  protected:
-  void Start() {
+  void Start(bool write_here = false) {
     CommitQueue::Options options;
+    options.write_here = write_here;
     options.index = index_.get();
     options.now_ms = [] { return kNowMs; };
     options.check = [this](const index::Mutation& mutation) {
@@ -122,6 +125,49 @@ TEST_F(CommitQueueTest, NothingIsWrittenWhileTheClusterServesNothing) {
   EXPECT_THAT(sink_->Wait(1), ElementsAre(absl::StatusCode::kUnavailable));
   EXPECT_TRUE(absl::IsNotFound(
       index_->Lookup(std::vector<std::string>{"a"}, false)->front().status()));
+}
+
+TEST_F(CommitQueueTest, SubmitHereHasWrittenWhenItReturns) {
+  Start(/*write_here=*/true);
+  std::vector<PendingCommit> commits;
+  commits.push_back({TestPut("a", "1", kNowMs, {1, 2}), sink_, 1});
+  queue_->SubmitHere(std::move(commits));
+  EXPECT_THAT(sink_->ids(), ElementsAre(1));
+  EXPECT_TRUE(
+      index_->Lookup(std::vector<std::string>{"a"}, false)->front().ok());
+}
+
+// The writing thread changes all the time; the order of one key's commits
+// shows whether two ever write at once.
+TEST_F(CommitQueueTest, SubmitHereAndTheQueuesThreadTakeTurns) {
+  Start(/*write_here=*/true);
+  constexpr int kThreads = 3;
+  constexpr int kCommits = 2000;
+  std::vector<std::shared_ptr<Collector>> sinks;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    sinks.push_back(std::make_shared<Collector>());
+    threads.emplace_back([this, t, sink = sinks.back()] {
+      for (int i = 0; i < kCommits; ++i) {
+        std::vector<PendingCommit> commits;
+        commits.push_back(
+            {TestPut(absl::StrCat("k", t), absl::StrCat(i), kNowMs + i, {1, 2}),
+             sink, i});
+        if (i % 3 == 0) {
+          queue_->Submit(std::move(commits));
+        } else {
+          queue_->SubmitHere(std::move(commits));
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& sink : sinks) {
+    EXPECT_THAT(sink->Wait(kCommits), testing::Each(absl::StatusCode::kOk));
+    const std::vector<int64_t> ids = sink->ids();
+    EXPECT_TRUE(std::is_sorted(ids.begin(), ids.end()));
+  }
+  queue_->Stop();
 }
 
 TEST_F(CommitQueueTest, StopWritesWhatWaitsAndRefusesWhatComesLater) {

@@ -16,8 +16,6 @@ namespace {
 
 // A few times in each heartbeat interval, so that "down" is said in time.
 const absl::Duration kKeeperPause = base::kHeartbeatInterval / 5;
-// Two made no lookup faster here, and idle waiters cost (rpc/health_service.h).
-constexpr int kBatchThreads = 1;
 
 }  // namespace
 
@@ -25,8 +23,10 @@ absl::StatusOr<std::unique_ptr<Master>> Master::Start(index::IndexStore* index,
                                                       const Options& options) {
   std::unique_ptr<Master> master(new Master(index));
   RETURN_IF_ERROR(master->Open(options.settings));
+  grpc::ServerBuilder builder;
+  master->loop_ = std::make_unique<rpc::EventLoop>(&builder);
   master->MakeWritePath();
-  RETURN_IF_ERROR(master->Serve(options.listen_address));
+  RETURN_IF_ERROR(master->Serve(&builder, options.listen_address));
   master->removals_->Start();
   master->keeper_ = std::thread([m = master.get()] { m->KeepTime(); });
   return master;
@@ -84,6 +84,7 @@ void Master::MakeWritePath() {
     removals_->Add(std::move(fresh));
   };
   commits.leases = leases_.get();
+  commits.write_here = !index_->commits_wait();
   commits_ = std::make_unique<CommitQueue>(std::move(commits));
 
   DeleteCoordinator::Options deletes;
@@ -109,7 +110,8 @@ absl::Status Master::CheckMutation(const index::Mutation& mutation) {
   return CheckPut(view->map, mutation);
 }
 
-absl::Status Master::Serve(const std::string& listen_address) {
+absl::Status Master::Serve(grpc::ServerBuilder* builder,
+                           const std::string& listen_address) {
   const auto now_ms = [this] { return clock_->NowMs(); };
   metadata_ = std::make_unique<InProcessMetadata>(
       InProcessMetadata::Options{index_, membership_.get(), commits_.get(),
@@ -124,20 +126,18 @@ absl::Status Master::Serve(const std::string& listen_address) {
   store_service_ = std::make_unique<StoreService>(store_.get(), loop_.get());
   batch_server_ =
       std::make_unique<rpc::BatchServer<v1::BatchRequest, v1::BatchResponse>>(
-          batches_.get());
+          batches_.get(),
+          [this](grpc::ServerContext* context, auto* stream, void* tag) {
+            auto* const cq = loop_->server_cq();
+            metadata_service_->RequestBatch(context, stream, cq, cq, tag);
+          });
 
-  grpc::ServerBuilder builder;
-  rpc::ConfigureServer(&builder);
-  builder.RegisterService(metadata_service_.get());
-  builder.RegisterService(admin_service_.get());
-  builder.RegisterService(store_service_.get());
-  batch_server_->Register(
-      &builder, [this](grpc::ServerContext* context, auto* stream,
-                       grpc::ServerCompletionQueue* cq, void* tag) {
-        metadata_service_->RequestBatch(context, stream, cq, cq, tag);
-      });
-  ASSIGN_OR_RETURN(server_, rpc::StartServer(&builder, listen_address));
-  batch_server_->Start(kBatchThreads);
+  rpc::ConfigureServer(builder);
+  builder->RegisterService(metadata_service_.get());
+  builder->RegisterService(admin_service_.get());
+  builder->RegisterService(store_service_.get());
+  ASSIGN_OR_RETURN(server_, rpc::StartServer(builder, listen_address));
+  batch_server_->Start();
   return absl::OkStatus();
 }
 

@@ -59,7 +59,8 @@ class Master {
   explicit Master(index::IndexStore* index) : index_(index) {}
   absl::Status Open(const ClusterSettings& settings);
   void MakeWritePath();
-  absl::Status Serve(const std::string& listen_address);
+  absl::Status Serve(grpc::ServerBuilder* builder,
+                     const std::string& listen_address);
   absl::Status CheckMutation(const index::Mutation& mutation);
   // What happens a few times a second.
   void KeepTime();
@@ -73,9 +74,8 @@ class Master {
   base::VersionClock versions_;  // Of the master's own writes.
   int64_t fencing_number_ = 0;
   std::unique_ptr<Membership> membership_;
-  // Of all streams to agents. One: each thread that waits in gRPC may take
-  // another's events first, and must then wake it.
-  std::unique_ptr<rpc::EventLoop> loop_ = std::make_unique<rpc::EventLoop>();
+  // Serves the clients' batches and hears the agents' answers.
+  std::unique_ptr<rpc::EventLoop> loop_;
   std::unique_ptr<PooledAgents> agents_;
   std::unique_ptr<RemovalJob> removals_;
   std::unique_ptr<LeaseTable> leases_;

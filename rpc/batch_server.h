@@ -11,12 +11,11 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "base/mutex.h"
+#include "rpc/event_loop.h"
 
 namespace cairn::rpc {
 
@@ -36,28 +35,29 @@ class BatchStream {
   std::shared_ptr<void> context;
 };
 
-// What the server does with batches. Callbacks of one stream never overlap;
-// those of different streams may, if the server runs several threads.
+// What the server does with batches. Called on the loop's thread.
 template <typename Request, typename Response>
 class BatchHandler {
  public:
   using Stream = std::shared_ptr<BatchStream<Response>>;
   virtual ~BatchHandler() = default;
   // The next request is read when this returns: returning late is the way to
-  // slow a client down, but holds up the other streams of the thread.
+  // slow a client down, but holds up all else that the loop does.
   virtual void OnRequest(const Stream& stream, Request* request) = 0;
   virtual void OnClosed(const Stream& stream) {}
 };
 
-// Serves one streaming method of an async service on threads of its own.
+// Serves one streaming method of an async service on an event loop.
 //
-//   BatchServer<BatchRequest, BatchResponse> server(&handler);
-//   server.Register(&builder, [&](auto* context, auto* stream, auto* cq,
-//                                 void* tag) {
-//     service.RequestBatch(context, stream, cq, cq, tag);
-//   });
+//   grpc::ServerBuilder builder;
+//   EventLoop loop(&builder);
+//   BatchServer<BatchRequest, BatchResponse> server(
+//       &handler, [&](auto* context, auto* stream, void* tag) {
+//         auto* const cq = loop.server_cq();
+//         service.RequestBatch(context, stream, cq, cq, tag);
+//       });
 //   auto grpc_server = builder.BuildAndStart();
-//   server.Start(/*threads=*/1);
+//   server.Start();
 //   ...
 //   grpc_server->Shutdown(deadline);
 //   server.Stop();
@@ -65,47 +65,39 @@ template <typename Request, typename Response>
 class BatchServer {
  public:
   using RawStream = grpc::ServerAsyncReaderWriter<Response, Request>;
-  using Accept = std::function<void(grpc::ServerContext*, RawStream*,
-                                    grpc::ServerCompletionQueue*, void* tag)>;
+  // Asks for the method's next call on the loop's queue.
+  using Accept =
+      std::function<void(grpc::ServerContext*, RawStream*, void* tag)>;
 
-  // `handler` must outlive the server.
-  explicit BatchServer(BatchHandler<Request, Response>* handler)
-      : handler_(handler) {}
+  // `handler`, and the loop behind `accept`, must outlive the server.
+  BatchServer(BatchHandler<Request, Response>* handler, Accept accept)
+      : handler_(handler), accept_(std::move(accept)) {}
   ~BatchServer() { Stop(); }
 
-  void Register(grpc::ServerBuilder* builder, Accept accept) {
-    accept_ = std::move(accept);
-    cq_ = builder->AddCompletionQueue();
-  }
-
-  void Start(int threads) {
-    AcceptNext();
-    for (int i = 0; i < threads; ++i) {
-      threads_.emplace_back([this] { Run(); });
-    }
-  }
+  // Call when the gRPC server runs.
+  void Start() { AcceptNext(); }
 
   // Call after grpc::Server::Shutdown(), which ends the streams. Waits for
   // their last events: gRPC aborts the process when an operation, even the
   // Finish() of a cancelled stream, begins on a queue that was shut down.
   void Stop() {
-    if (cq_ == nullptr || stopped_) return;
-    stopped_ = true;
-    {
-      base::MutexLock lock(&mu_);
-      while (connections_ > 0) unused_.Wait(&mu_);
-    }
-    cq_->Shutdown();
-    for (auto& thread : threads_) thread.join();
-    if (threads_.empty()) Run();
+    base::MutexLock lock(&mu_);
+    while (connections_ > 0) unused_.Wait(&mu_);
   }
 
  private:
   class Connection;
-  // A tag is an operation of a connection that is under way.
-  struct Tag {
-    enum class Kind { kAccept, kRead, kWrite, kFinish, kDone } kind;
-    Connection* connection;
+  enum class Kind { kAccept, kRead, kWrite, kFinish, kDone };
+  // An operation of a connection that is under way.
+  class Tag final : public Event {
+   public:
+    Tag(Kind kind, Connection* connection)
+        : kind_(kind), connection_(connection) {}
+    void OnEvent(bool ok) override { connection_->OnEvent(kind_, ok); }
+
+   private:
+    const Kind kind_;
+    Connection* const connection_;
   };
 
   class Connection final : public BatchStream<Response>,
@@ -117,7 +109,7 @@ class BatchServer {
     // this returns, and needs the whole object and `self`.
     void Accept() {
       context_.AsyncNotifyWhenDone(&done_tag_);
-      server_->accept_(&context_, &stream_, server_->cq_.get(), &accept_tag_);
+      server_->accept_(&context_, &stream_, &accept_tag_);
     }
 
     void Send(Response response) override {
@@ -136,23 +128,31 @@ class BatchServer {
     }
     std::string peer() const override { return context_.peer(); }
 
-    // Returns false when no operation is under way any more. The thread that
-    // sees that is the last one here: the others have counted their event,
-    // and what follows it, under one lock.
-    bool OnEvent(typename Tag::Kind kind, bool ok) {
-      if (kind == Tag::Kind::kAccept) {
+    // The last one destroys the connection.
+    void OnEvent(Kind kind, bool ok) {
+      if (HandleEvent(kind, ok)) return;
+      server_->Close(std::move(self), /*opened=*/kind != Kind::kAccept);
+    }
+
+    std::shared_ptr<Connection> self;  // Held while operations are under way.
+
+   private:
+    // Returns false when no operation is under way any more: each event, and
+    // what follows it, is counted under one lock.
+    bool HandleEvent(Kind kind, bool ok) {
+      if (kind == Kind::kAccept) {
         // The server is shutting down; no done event follows.
         if (!ok) return false;
         server_->AcceptNext();
       }
-      if (kind == Tag::Kind::kRead && ok) {
+      if (kind == Kind::kRead && ok) {
         server_->handler_->OnRequest(this->shared_from_this(), &request_);
       }
       base::MutexLock lock(&mu_);
       --pending_;
-      if (kind == Tag::Kind::kWrite) writing_ = false;
-      const bool reads = kind == Tag::Kind::kAccept || kind == Tag::Kind::kRead;
-      const bool ends = kind == Tag::Kind::kFinish || kind == Tag::Kind::kDone;
+      if (kind == Kind::kWrite) writing_ = false;
+      const bool reads = kind == Kind::kAccept || kind == Kind::kRead;
+      const bool ends = kind == Kind::kFinish || kind == Kind::kDone;
       if (!ok || ends) closing_ = true;
       if (reads && !closing_) {
         ++pending_;
@@ -163,9 +163,6 @@ class BatchServer {
       return pending_ > 0;
     }
 
-    std::shared_ptr<Connection> self;  // Held while operations are under way.
-
-   private:
     void MaybeWriteLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
       if (writing_ || closing_ || queue_.empty()) return;
       writing_ = true;
@@ -185,11 +182,11 @@ class BatchServer {
     grpc::ServerContext context_;
     RawStream stream_{&context_};
     Request request_;
-    Tag accept_tag_{Tag::Kind::kAccept, this};
-    Tag read_tag_{Tag::Kind::kRead, this};
-    Tag write_tag_{Tag::Kind::kWrite, this};
-    Tag finish_tag_{Tag::Kind::kFinish, this};
-    Tag done_tag_{Tag::Kind::kDone, this};
+    Tag accept_tag_{Kind::kAccept, this};
+    Tag read_tag_{Kind::kRead, this};
+    Tag write_tag_{Kind::kWrite, this};
+    Tag finish_tag_{Kind::kFinish, this};
+    Tag done_tag_{Kind::kDone, this};
 
     base::Mutex mu_;
     std::deque<Response> queue_ ABSL_GUARDED_BY(mu_);
@@ -212,25 +209,14 @@ class BatchServer {
     connection->Accept();
   }
 
-  void Run() {
-    void* raw_tag = nullptr;
-    bool ok = false;
-    while (cq_->Next(&raw_tag, &ok)) {
-      const Tag tag = *static_cast<Tag*>(raw_tag);
-      if (tag.connection->OnEvent(tag.kind, ok)) continue;
-      const std::shared_ptr<Connection> last = std::move(tag.connection->self);
-      if (tag.kind != Tag::Kind::kAccept) handler_->OnClosed(last);
-      base::MutexLock lock(&mu_);
-      if (--connections_ == 0) unused_.SignalAll();
-    }
+  void Close(std::shared_ptr<Connection> last, bool opened) {
+    if (opened) handler_->OnClosed(last);
+    base::MutexLock lock(&mu_);
+    if (--connections_ == 0) unused_.SignalAll();
   }
 
   BatchHandler<Request, Response>* const handler_;
-  Accept accept_;
-  std::unique_ptr<grpc::ServerCompletionQueue> cq_;
-  std::vector<std::thread> threads_;
-  bool stopped_ = false;
-
+  const Accept accept_;
   base::Mutex mu_;
   base::CondVar unused_;
   // Streams, the one that waits for its client included.

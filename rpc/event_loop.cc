@@ -6,7 +6,16 @@
 
 namespace cairn::rpc {
 
-EventLoop::EventLoop() : thread_([this] { Run(); }) {}
+EventLoop::EventLoop()
+    : server_cq_(nullptr),
+      cq_(std::make_unique<grpc::CompletionQueue>()),
+      thread_([this] { Run(); }) {}
+
+EventLoop::EventLoop(grpc::ServerBuilder* builder)
+    : EventLoop(builder->AddCompletionQueue()) {}
+
+EventLoop::EventLoop(std::unique_ptr<grpc::ServerCompletionQueue> cq)
+    : server_cq_(cq.get()), cq_(std::move(cq)), thread_([this] { Run(); }) {}
 
 EventLoop::~EventLoop() {
   {
@@ -14,7 +23,7 @@ EventLoop::~EventLoop() {
     while (uses_ > 0) unused_.Wait(&mu_);
   }
   stopping_ = true;
-  cq_.Shutdown();
+  cq_->Shutdown();
   thread_.join();
 }
 
@@ -38,7 +47,8 @@ void EventLoop::Run() {
   while (true) {
     void* tag = nullptr;
     bool ok = false;
-    const auto status = cq_.AsyncNext(&tag, &ok, absl::ToChronoTime(next_tick));
+    const auto status =
+        cq_->AsyncNext(&tag, &ok, absl::ToChronoTime(next_tick));
     if (status == grpc::CompletionQueue::SHUTDOWN) return;
     if (status == grpc::CompletionQueue::GOT_EVENT) {
       static_cast<Event*>(tag)->OnEvent(ok);

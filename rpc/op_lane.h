@@ -96,15 +96,17 @@ class OpLane final
     if (!Cork::Defer(this->shared_from_this())) Pump();
   }
 
-  // Something that needs no answer: goes with the next message, or is lost
-  // when the stream breaks.
+  // Something that needs no answer: leaves as soon as a message may, or is
+  // lost when the stream breaks.
   void SubmitUnanswered(Add add) {
-    {
-      base::MutexLock lock(&mu_);
-      if (stopped_ || unanswered_.size() >= base::kOpsWaitingMax) return;
-      unanswered_.push_back(std::move(add));
-    }
+    if (!AddUnanswered(std::move(add), /*urgent=*/true)) return;
     if (!Cork::Defer(this->shared_from_this())) Pump();
+  }
+
+  // The same, but it waits for operations to go with, up to a few ticks of the
+  // loop: a message of its own would cost more than what is in it.
+  void SubmitUnhurried(Add add) {
+    AddUnanswered(std::move(add), /*urgent=*/false);
   }
 
   // True while operations fail at once.
@@ -113,16 +115,27 @@ class OpLane final
     return down_;
   }
 
-  // Fails what waits and closes the stream.
+  // Fails what waits for an answer, sends what needs none, and closes the
+  // stream soon.
   void Stop() {
     std::shared_ptr<Stream> stream;
+    Request last;
+    bool send = false;
     {
       base::MutexLock lock(&mu_);
-      stopped_ = true;
+      if (std::exchange(stopped_, true)) return;
+      stop_at_ = absl::Now() + kStopPatience;
       stream = stream_;
+      send = ready_ && !writing_ && !unanswered_.empty();
+      if (send) {
+        if (options_.envelope) options_.envelope(&last);
+        FillLocked(/*with_ops=*/false, &last);
+      }
     }
-    if (stream != nullptr) stream->Cancel();
     FailAll(/*also_repeated=*/true);
+    if (stream == nullptr) return;
+    if (send) return stream->Write(last, /*last=*/true);
+    stream->Cancel();
   }
 
  private:
@@ -134,6 +147,15 @@ class OpLane final
     Done done;
     int64_t batch = 0;
   };
+
+  // False: not taken.
+  bool AddUnanswered(Add add, bool urgent) {
+    base::MutexLock lock(&mu_);
+    if (stopped_ || unanswered_.size() >= base::kOpsWaitingMax) return false;
+    unanswered_.push_back(std::move(add));
+    urgent_ = urgent_ || urgent || unanswered_.size() >= base::kBatchOpsMax;
+    return true;
+  }
 
   absl::Status DownLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return absl::UnavailableError(
@@ -231,7 +253,7 @@ class OpLane final
     {
       base::MutexLock lock(&mu_);
       const bool room = batch_under_way_ == 0 && !waiting_.empty();
-      if (!ready_ || writing_ || (!room && unanswered_.empty())) return;
+      if (stopped_ || !ready_ || writing_ || (!room && !urgent_)) return;
       if (options_.envelope) options_.envelope(&request);
       FillLocked(room, &request);
       writing_ = true;
@@ -246,6 +268,7 @@ class OpLane final
       unanswered_.front()(0, request);
       unanswered_.pop_front();
     }
+    urgent_ = unanswered_.size() >= base::kBatchOpsMax;
     if (!with_ops) return;
     const int64_t batch = ++last_batch_;
     int64_t bytes = 0;
@@ -286,6 +309,7 @@ class OpLane final
         waiting_.clear();
       }
       unanswered_.clear();
+      urgent_ = false;
       status = DownLocked();
     }
     for (Op& op : failed) op.done(status);
@@ -297,9 +321,14 @@ class OpLane final
     bool reconnect = false;
     {
       base::MutexLock lock(&mu_);
-      if (stopped_) return false;
       const absl::Time now = absl::Now();
+      if (stopped_) {
+        // The peer has not closed the stream in return.
+        if (stream_ != nullptr && now >= stop_at_) stream_->Cancel();
+        return stream_ != nullptr;
+      }
       reconnect = stream_ == nullptr && now >= reconnect_at_;
+      urgent_ = !unanswered_.empty();
       for (auto it = under_way_.begin(); it != under_way_.end();) {
         const auto here = it++;
         if (here->second.deadline > now) continue;
@@ -321,11 +350,12 @@ class OpLane final
           absl::StrCat(options_.peer, " did not answer in time")));
     }
     if (reconnect) Reconnect();
-    if (!late.empty()) Pump();
+    Pump();
     return true;
   }
 
   static constexpr absl::Duration kReconnectPause = absl::Milliseconds(200);
+  static constexpr absl::Duration kStopPatience = absl::Milliseconds(500);
 
   const Options options_;
   base::Mutex mu_;
@@ -334,10 +364,12 @@ class OpLane final
   bool writing_ ABSL_GUARDED_BY(mu_) = false;  // A message is leaving.
   bool down_ ABSL_GUARDED_BY(mu_) = false;     // The last stream has failed.
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Time stop_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   std::string last_error_ ABSL_GUARDED_BY(mu_);
   absl::Time reconnect_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   std::deque<Op> waiting_ ABSL_GUARDED_BY(mu_);
   std::deque<Add> unanswered_ ABSL_GUARDED_BY(mu_);
+  bool urgent_ ABSL_GUARDED_BY(mu_) = false;  // They wait for nothing else.
   absl::flat_hash_map<int64_t, Op> under_way_ ABSL_GUARDED_BY(mu_);
   int64_t batch_under_way_ ABSL_GUARDED_BY(mu_) = 0;  // 0: none.
   int64_t last_op_id_ ABSL_GUARDED_BY(mu_) = 0;

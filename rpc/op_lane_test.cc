@@ -27,18 +27,18 @@ using Lane = OpLane<v1::BatchRequest, v1::BatchResponse, v1::OpResult>;
 class Server : private BatchHandler<v1::BatchRequest, v1::BatchResponse> {
  public:
   // Port 0: any.
-  explicit Server(const std::string& address = "127.0.0.1:0") : batches_(this) {
-    grpc::ServerBuilder builder;
-    ConfigureServer(&builder);
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
-                             &port_);
-    builder.RegisterService(&service_);
-    batches_.Register(&builder,
-                      [this](auto* context, auto* stream, auto* cq, void* tag) {
-                        service_.RequestBatch(context, stream, cq, cq, tag);
-                      });
-    server_ = builder.BuildAndStart();
-    batches_.Start(1);
+  explicit Server(const std::string& address = "127.0.0.1:0")
+      : loop_(&builder_),
+        batches_(this, [this](auto* context, auto* stream, void* tag) {
+          auto* const cq = loop_.server_cq();
+          service_.RequestBatch(context, stream, cq, cq, tag);
+        }) {
+    ConfigureServer(&builder_);
+    builder_.AddListeningPort(address, grpc::InsecureServerCredentials(),
+                              &port_);
+    builder_.RegisterService(&service_);
+    server_ = builder_.BuildAndStart();
+    batches_.Start();
   }
   ~Server() override {
     server_->Shutdown(std::chrono::system_clock::now());
@@ -98,6 +98,8 @@ class Server : private BatchHandler<v1::BatchRequest, v1::BatchResponse> {
   int port_ = 0;
   v1::MetadataService::WithAsyncMethod_Batch<v1::MetadataService::Service>
       service_;
+  grpc::ServerBuilder builder_;
+  EventLoop loop_;
   BatchServer<v1::BatchRequest, v1::BatchResponse> batches_;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -135,6 +137,13 @@ class OpLaneTest : public testing::Test {
               result.ok() ? result->message() : result.status().ToString();
           changed_.SignalAll();
         });
+  }
+  // Needs no answer; a lookup without an id, so that Messages() shows it.
+  void Note(const std::string& text, bool hurry) {
+    const Lane::Add add = [text](int64_t, v1::BatchRequest* request) {
+      request->add_lookups()->set_key(text);
+    };
+    hurry ? lane_->SubmitUnanswered(add) : lane_->SubmitUnhurried(add);
   }
   std::string Outcome(const std::string& key) {
     base::MutexLock lock(&mu_);
@@ -257,6 +266,42 @@ TEST_F(OpLaneTest, StopFailsWhatWaitsAndWhatComes) {
   for (const char* key : {"sent", "waiting", "late"}) {
     EXPECT_THAT(Outcome(key), HasSubstr("UNAVAILABLE")) << key;
   }
+}
+
+TEST_F(OpLaneTest, WhatIsInNoHurryWaitsForTheNextOperation) {
+  Server server;
+  Connect(server.address(), /*wait_for_peer=*/true);
+  Submit("first");
+  server.Messages(1);
+  server.Answer(0);
+  EXPECT_EQ(Outcome("first"), "first");
+  {
+    const Cork cork;  // No tick comes in between.
+    Note("note", /*hurry=*/false);
+    Submit("second");
+  }
+  EXPECT_THAT(server.Messages(2), ElementsAre("first", "note second"));
+}
+
+TEST_F(OpLaneTest, WhatNeedsNoAnswerLeavesWithoutAnOperation) {
+  Server server;
+  Connect(server.address(), /*wait_for_peer=*/true);
+  Note("soon", /*hurry=*/true);
+  EXPECT_THAT(server.Messages(1), ElementsAre("soon"));
+  Note("at a tick", /*hurry=*/false);
+  EXPECT_THAT(server.Messages(2), ElementsAre("soon", "at a tick"));
+}
+
+TEST_F(OpLaneTest, StopSendsWhatNeedsNoAnswer) {
+  Server server;
+  Connect(server.address(), /*wait_for_peer=*/true);
+  Submit("first");
+  server.Messages(1);
+  server.Answer(0);
+  EXPECT_EQ(Outcome("first"), "first");
+  Note("last", /*hurry=*/false);
+  lane_->Stop();
+  EXPECT_THAT(server.Messages(2), ElementsAre("first", "last"));
 }
 
 }  // namespace

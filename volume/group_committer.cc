@@ -57,13 +57,14 @@ void GroupCommitter::Drain() {
     base::MutexLock lock(&mu_);
     draining_ = true;
     work_.SignalAll();
+    while (running_here_ > 0) done_here_.Wait(&mu_);
   }
   for (auto& writer : writers_) writer.join();
   writers_.clear();
 }
 
-void GroupCommitter::SetRemovalsUnsynced(bool unsynced) {
-  removals_unsynced_.store(unsynced, std::memory_order_relaxed);
+void GroupCommitter::SetUnsynced(bool unsynced) {
+  unsynced_.store(unsynced, std::memory_order_relaxed);
 }
 
 void GroupCommitter::Submit(const std::shared_ptr<ResponseSink>& sink,
@@ -87,7 +88,9 @@ void GroupCommitter::Submit(const std::shared_ptr<ResponseSink>& sink,
     ops[i].op_id = unlink.op_id();
     ops[i++].unlink.Swap(&unlink);
   }
-  if (Enqueue(sink, &ops, bytes, request)) return;
+  for (Op& op : ops) op.sink = sink;
+  if (StartHere(ops, *request)) return RunHere(std::move(ops), *request);
+  if (Enqueue(&ops, bytes, request)) return;
   Answers answers;
   for (const Op& op : ops) {
     answers.Add(sink, op.op_id,
@@ -96,18 +99,38 @@ void GroupCommitter::Submit(const std::shared_ptr<ResponseSink>& sink,
   answers.Send();
 }
 
-bool GroupCommitter::Enqueue(const std::shared_ptr<ResponseSink>& sink,
-                             Group* ops, int64_t bytes,
+bool GroupCommitter::StartHere(const Group& ops,
+                               const v1::BlobBatchRequest& request) {
+  if (!unsynced_.load(std::memory_order_relaxed) ||
+      ops.size() > base::kOpsHereMax ||
+      request.committed_size() > base::kOpsHereMax) {
+    return false;
+  }
+  for (const Op& op : ops) {
+    if (NeedsSync(op)) return false;
+  }
+  base::MutexLock lock(&mu_);
+  // Behind others, it is better to be a part of their group.
+  if (draining_ || !ops_.empty()) return false;
+  ++running_here_;
+  return true;
+}
+
+void GroupCommitter::RunHere(Group ops, const v1::BlobBatchRequest& request) {
+  if (!ops.empty()) Commit(std::move(ops));
+  for (const v1::BlobId& blob : request.committed()) DoMark(blob);
+  base::MutexLock lock(&mu_);
+  if (--running_here_ == 0) done_here_.SignalAll();
+}
+
+bool GroupCommitter::Enqueue(Group* ops, int64_t bytes,
                              v1::BlobBatchRequest* request) {
   base::MutexLock lock(&mu_);
   while (bytes_waiting_ > base::kPutBytesWaitingMax) room_.Wait(&mu_);
   if (draining_) return false;
   bytes_waiting_ += bytes;
   // One lock: a message's operations become one group if a writer is free.
-  for (Op& op : *ops) {
-    op.sink = sink;
-    ops_.push_back(std::move(op));
-  }
+  for (Op& op : *ops) ops_.push_back(std::move(op));
   for (v1::BlobId& blob : *request->mutable_committed()) {
     marks_.push_back(std::move(blob));
   }
@@ -148,12 +171,14 @@ void GroupCommitter::Run() {
     if (!NextWork(&group, &marks)) return;
     if (!group.empty()) Commit(std::move(group));
     // After the answers: nobody waits for marks.
-    for (const v1::BlobId& blob : marks) {
-      const absl::Status status = store_->Mark(blob);
-      if (!status.ok()) {
-        base::LogWarning("a blob stays unmarked: ", status.message());
-      }
-    }
+    for (const v1::BlobId& blob : marks) DoMark(blob);
+  }
+}
+
+void GroupCommitter::DoMark(const v1::BlobId& blob) {
+  const absl::Status status = store_->Mark(blob);
+  if (!status.ok()) {
+    base::LogWarning("a blob stays unmarked: ", status.message());
   }
 }
 
@@ -183,7 +208,7 @@ bool GroupCommitter::NeedsSync(const Op& op) const {
     case Op::Kind::kUnlink:
       break;
   }
-  return !removals_unsynced_.load(std::memory_order_relaxed);
+  return !unsynced_.load(std::memory_order_relaxed);
 }
 
 void GroupCommitter::Commit(Group group) {

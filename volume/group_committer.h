@@ -2,7 +2,9 @@
 // share one sync: the agent's hot path.
 //
 // There is no timer: what arrives while the writers are busy is the next
-// group, so an idle agent adds no wait and a busy one syncs rarely.
+// group, so an idle agent adds no wait and a busy one syncs rarely. Where
+// nothing is synced, a small message is executed by the thread that brings it:
+// a switch of threads costs as much as a file.
 
 #ifndef CAIRN_VOLUME_GROUP_COMMITTER_H_
 #define CAIRN_VOLUME_GROUP_COMMITTER_H_
@@ -41,7 +43,8 @@ class GroupCommitter {
   GroupCommitter& operator=(const GroupCommitter&) = delete;
 
   // Takes the operations out of `request`; each is answered once, when it is
-  // as durable as it asks for. Blocks while kPutBytesWaitingMax bytes wait.
+  // as durable as it asks for, possibly from within the call. Blocks while
+  // kPutBytesWaitingMax bytes wait.
   void Submit(const std::shared_ptr<ResponseSink>& sink,
               v1::BlobBatchRequest* request);
 
@@ -49,8 +52,8 @@ class GroupCommitter {
   void Mark(v1::BlobId blob);
 
   // The cluster keeps its data in the page cache only: removals need no sync
-  // either. False at first.
-  void SetRemovalsUnsynced(bool unsynced);
+  // either, and small messages are executed by their caller. False at first.
+  void SetUnsynced(bool unsynced);
 
   // Waits until all operations and marks submitted so far are done, then ends
   // the writers. Operations that come later are kUnavailable.
@@ -67,29 +70,34 @@ class GroupCommitter {
   };
   using Group = std::vector<Op>;
 
+  // Whether the caller of Submit() may execute these now; then it must.
+  bool StartHere(const Group& ops, const v1::BlobBatchRequest& request);
+  void RunHere(Group ops, const v1::BlobBatchRequest& request);
   // False: draining; nothing was taken.
-  bool Enqueue(const std::shared_ptr<ResponseSink>& sink, Group* ops,
-               int64_t bytes, v1::BlobBatchRequest* request);
+  bool Enqueue(Group* ops, int64_t bytes, v1::BlobBatchRequest* request);
   void Run();
   // False: there is nothing to do and there never will be.
   bool NextWork(Group* group, std::vector<v1::BlobId>* marks);
   void Commit(Group group);
+  void DoMark(const v1::BlobId& blob);
   absl::StatusOr<Unsynced> Execute(const Op& op);
   bool NeedsSync(const Op& op) const;
 
   BlobStore* const store_;
   VolumeDirectory* const directory_;
   // A setting read per operation; an old value does no harm.
-  std::atomic<bool> removals_unsynced_{false};
+  std::atomic<bool> unsynced_{false};
   std::vector<std::thread> writers_;
 
   // Guards the queues, nothing slow.
   base::Mutex mu_;
-  base::CondVar work_;  // There is work, or draining_ was set.
-  base::CondVar room_;  // bytes_waiting_ fell.
+  base::CondVar work_;       // There is work, or draining_ was set.
+  base::CondVar room_;       // bytes_waiting_ fell.
+  base::CondVar done_here_;  // running_here_ fell to 0.
   std::deque<Op> ops_ ABSL_GUARDED_BY(mu_);
   std::deque<v1::BlobId> marks_ ABSL_GUARDED_BY(mu_);
   int64_t bytes_waiting_ ABSL_GUARDED_BY(mu_) = 0;
+  int running_here_ ABSL_GUARDED_BY(mu_) = 0;  // Callers that execute.
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
 };
 

@@ -6,6 +6,8 @@
 #include <map>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "base/limits.h"
 #include "base/mutex.h"
 #include "volume/blob_store_fixture.h"
 
@@ -124,12 +126,37 @@ TEST_F(GroupCommitterTest, DurabilityOsSyncsNothing) {
   const auto sink = std::make_shared<CollectingSink>();
   committer_->Submit(sink, &request);
   sink->Wait(3);
-  committer_->SetRemovalsUnsynced(true);
+  committer_->SetUnsynced(true);
   EXPECT_EQ(UnlinkOne(Blob("1"), 1), 0);
   EXPECT_EQ(file_system_.Calls("SyncFs") + file_system_.Calls("Fsync"), 0);
-  committer_->SetRemovalsUnsynced(false);
+  committer_->SetUnsynced(false);
   EXPECT_EQ(UnlinkOne(Blob("2"), 1), 0);
   EXPECT_EQ(file_system_.Calls("Fsync"), 1);
+}
+
+TEST_F(GroupCommitterTest, WhereNothingIsSyncedASmallMessageIsDoneAtOnce) {
+  Start();
+  committer_->SetUnsynced(true);
+  const auto submit = [this](int puts, v1::Durability durability) {
+    v1::BlobBatchRequest request;
+    for (int i = 1; i <= puts; ++i) {
+      AddPut(&request, i, absl::StrCat(puts, "-", i));
+      request.mutable_puts()->rbegin()->set_durability(durability);
+      *request.add_committed() = Blob(absl::StrCat(puts, "-", i));
+    }
+    const auto sink = std::make_shared<CollectingSink>();
+    committer_->Submit(sink, &request);
+    return sink;
+  };
+  EXPECT_EQ(submit(base::kOpsHereMax, v1::DURABILITY_OS)->messages(), 1);
+  EXPECT_EQ(store_->unmarked().size(), 0u);  // Marked, too.
+  // These go to the writers; all are answered.
+  submit(base::kOpsHereMax + 1, v1::DURABILITY_OS)->Wait(base::kOpsHereMax + 1);
+  submit(1, v1::DURABILITY_FSYNC)->Wait(1);
+  EXPECT_EQ(file_system_.Calls("Fsync"), 2);
+  committer_->Drain();
+  EXPECT_EQ(submit(2, v1::DURABILITY_OS)->Wait(2).at(1),
+            static_cast<int>(Code::kUnavailable));
 }
 
 TEST_F(GroupCommitterTest, OneBadOperationDoesNotSpoilItsGroup) {

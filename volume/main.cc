@@ -154,8 +154,8 @@ int Run() {
   store.AddUnmarked(unmarked);
   GroupCommitter committer(&store, directory.get(),
                            absl::GetFlag(FLAGS_writers));
-  committer.SetRemovalsUnsynced(directory->cluster_map().durability() ==
-                                v1::DURABILITY_OS);
+  committer.SetUnsynced(directory->cluster_map().durability() ==
+                        v1::DURABILITY_OS);
   VolumeServer server(&store, &committer, directory.get());
   const absl::Status listening = server.Start(absl::GetFlag(FLAGS_listen));
   if (!listening.ok()) base::RefuseToStart(listening);

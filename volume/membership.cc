@@ -200,7 +200,7 @@ void Membership::RunKeeper() {
 absl::Status Membership::Store(const v1::ClusterMap& map, int64_t mark) {
   if (!map.cluster_id().empty()) {
     RETURN_IF_ERROR(directory_->StoreClusterMap(map));
-    committer_->SetRemovalsUnsynced(map.durability() == v1::DURABILITY_OS);
+    committer_->SetUnsynced(map.durability() == v1::DURABILITY_OS);
   }
   return directory_->StoreMark(mark);
 }

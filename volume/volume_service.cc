@@ -245,12 +245,15 @@ absl::Status VolumeServer::Start(const std::string& address) {
   grpc::ServerBuilder builder;
   rpc::ConfigureServer(&builder);
   builder.RegisterService(service_.get());
-  batches_.Register(&builder,
-                    [this](auto* context, auto* stream, auto* cq, void* tag) {
-                      service_->RequestBatch(context, stream, cq, cq, tag);
-                    });
+  loop_ = std::make_unique<rpc::EventLoop>(&builder);
+  rpc::BatchHandler<Request, Response>* const handler = this;
+  batches_ = std::make_unique<rpc::BatchServer<Request, Response>>(
+      handler, [this](auto* context, auto* stream, void* tag) {
+        auto* const cq = loop_->server_cq();
+        service_->RequestBatch(context, stream, cq, cq, tag);
+      });
   ASSIGN_OR_RETURN(server_, rpc::StartServer(&builder, address));
-  batches_.Start(/*threads=*/1);
+  batches_->Start();
   return absl::OkStatus();
 }
 
@@ -336,7 +339,8 @@ void VolumeServer::Stop(absl::Duration grace) {
   }
   committer_->Drain();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + kFlushGrace));
-  batches_.Stop();
+  batches_->Stop();
+  loop_ = nullptr;
   server_ = nullptr;
 }
 

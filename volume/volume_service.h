@@ -66,7 +66,8 @@ class VolumeServer
   GroupCommitter* const committer_;
   VolumeDirectory* const directory_;
   std::unique_ptr<Service> service_;
-  rpc::BatchServer<Request, Response> batches_{this};
+  std::unique_ptr<rpc::EventLoop> loop_;
+  std::unique_ptr<rpc::BatchServer<Request, Response>> batches_;
   std::unique_ptr<grpc::Server> server_;
   // Each is a flag that is set once; nothing else is read because of it.
   std::atomic<bool> joined_{false};

@@ -51,6 +51,7 @@ class RocksDbIndexStore final : public IndexStore {
       absl::Span<const std::string> keys, bool with_values) override;
   absl::StatusOr<std::vector<MutationResult>> Commit(
       absl::Span<const Mutation> group, int64_t index_time_ms) override;
+  bool commits_wait() const override { return synced(); }
   absl::StatusOr<Page> Scan(const ScanOptions& options) override;
   absl::StatusOr<std::vector<Removal>> Removals(uint32_t volume_id,
                                                 int64_t limit,
