@@ -185,7 +185,7 @@ absl::Status BlockingStore::Get(const std::string& key, const ByteSink& sink) {
     if (found.has_value) return sink(found.value);
     const v1::Record& record = found.record;
     Progress progress;
-    for (const int replica : store_->ReadOrder(record, /*salt=*/0)) {
+    for (const int replica : store_->ReadOrder(record, base::Xxh3(key))) {
       if (progress.bytes == record.size_bytes()) break;
       const auto reader = store_->NewBlobReader(key, record, replica,
                                                 progress.bytes, /*length=*/0);
@@ -220,12 +220,14 @@ absl::Status BlockingStore::Delete(const std::string& key) {
 }
 
 absl::StatusOr<v1::ListKeysResponse> BlockingStore::List(
-    const std::string& prefix, const std::string& start) {
+    const std::string& prefix, const std::string& start, bool with_records) {
   v1::ListKeysRequest request;
   request.set_prefix(prefix);
   request.set_start(start);
+  request.set_with_records(with_records);
   // 10,000 keys of 1,024 bytes are 10 MB, below the 16 MB of a message.
-  request.set_page_size(base::kListPageKeysMax);
+  request.set_page_size(with_records ? base::kListPageRecordsMax
+                                     : base::kListPageKeysMax);
   return Await<absl::StatusOr<v1::ListKeysResponse>>(
       [&](client::MetadataClient::ListDone done) {
         store_->ListKeys(std::move(request), std::move(done));

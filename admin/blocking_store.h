@@ -1,5 +1,5 @@
-// BlockingStore: put, get, list and delete for a program that does one thing
-// at a time. Each call waits, and none waits for ever: pieces, lookups and
+// BlockingStore: put, get, list and delete for threads that do one thing at a
+// time. Each call waits, and none waits for ever: pieces, lookups and
 // commits have the deadlines of base/limits.h.
 
 #ifndef CAIRN_ADMIN_BLOCKING_STORE_H_
@@ -25,14 +25,15 @@ using ByteSource =
 // Takes all the bytes it is given.
 using ByteSink = std::function<absl::Status(absl::string_view bytes)>;
 
-// One thread at a time. kUnavailable and kDeadlineExceeded say nothing about
-// the key.
+// Thread safety: any method from any thread. kUnavailable and
+// kDeadlineExceeded say nothing about the key.
 class BlockingStore {
  public:
   // `store` must outlive the object.
   explicit BlockingStore(client::StoreClient* store) : store_(store) {}
 
-  // Writes what `source` gives. `size_bytes_expected`: 0 if not known.
+  // Writes what `source` gives. `size_bytes_expected`: 0 if not known. An error
+  // of `source` is returned as it is; nothing was written then.
   // kFailedPrecondition: nothing was written.
   absl::StatusOr<client::PutOutcome> Put(const std::string& key,
                                          const ByteSource& source,
@@ -50,9 +51,10 @@ class BlockingStore {
   // OK: gone for good. kNotFound: no such key.
   absl::Status Delete(const std::string& key);
 
-  // One page from `start`, inclusive.
+  // One page from `start`, inclusive, with the keys' records if asked for.
   absl::StatusOr<v1::ListKeysResponse> List(const std::string& prefix,
-                                            const std::string& start);
+                                            const std::string& start,
+                                            bool with_records);
 
  private:
   absl::StatusOr<client::GetOutcome> Lookup(const std::string& key,

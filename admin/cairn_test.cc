@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
@@ -20,9 +21,8 @@ struct Outcome {
   std::string text;  // Of both standard output and standard error.
 };
 
-Outcome RunCairn(const std::string& arguments) {
-  const std::string command =
-      absl::StrCat("admin/cairn ", arguments, " 2>&1 </dev/null");
+Outcome RunShell(const std::string& line) {
+  const std::string command = absl::StrCat(line, " 2>&1 </dev/null");
   Outcome outcome;
   FILE* const pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) return outcome;
@@ -35,13 +35,22 @@ Outcome RunCairn(const std::string& arguments) {
   return outcome;
 }
 
+Outcome RunCairn(const std::string& arguments) {
+  return RunShell("admin/cairn " + arguments);
+}
+
+// For between single quotes of a shell.
+std::string Escaped(const std::string& text) {
+  return absl::StrReplaceAll(text, {{"'", "'\\''"}});
+}
+
 TEST(CairnTest, HelpNamesCommandsAndExitCodes) {
   for (const char* arguments : {"--help", "-h"}) {
     const Outcome help = RunCairn(arguments);
     EXPECT_EQ(help.code, 0);
-    for (const char* word :
-         {"put", "get", "ls", "rm", "stat", "status", "--master",
-          "CAIRN_MASTER", "127.0.0.1:3100", "Exit code"}) {
+    for (const char* word : {"put", "get", "ls", "rm", "stat", "status", "cp",
+                             "volume", "completion", "--master", "CAIRN_MASTER",
+                             "127.0.0.1:3100", "Exit code"}) {
       EXPECT_TRUE(absl::StrContains(help.text, word)) << word << help.text;
     }
   }
@@ -58,7 +67,8 @@ TEST(CairnTest, VersionIsOneLine) {
 TEST(CairnTest, AWrongCommandLineIsOneSentenceAndTwo) {
   for (const char* arguments :
        {"", "mv a b", "put", "rm", "get a b", "put a b c", "ls a b", "status x",
-        "ls --no-such", "get a -o"}) {
+        "ls --no-such", "get a -o", "cp a", "volume", "volume frobnicate",
+        "completion fish"}) {
     const Outcome outcome = RunCairn(arguments);
     EXPECT_EQ(outcome.code, 2) << arguments;
     EXPECT_TRUE(absl::StartsWith(outcome.text, "cairn: ")) << outcome.text;
@@ -90,6 +100,44 @@ TEST(CairnTest, AMasterThatDoesNotAnswerIsNamedWithinTenSeconds) {
               "cairn: the master at 127.0.0.1:1 does not answer: is it "
               "running? --master or CAIRN_MASTER names another\n");
   }
+}
+
+// What the shell offers behind `line`, blank-separated.
+std::string CompletedByBash(const std::string& line) {
+  const std::string script = absl::StrCat(
+      "PATH=$PWD/admin:$PATH; source <(cairn completion bash); COMP_LINE='",
+      line,
+      "'; COMP_POINT=${#COMP_LINE}; IFS=' :' read -ra COMP_WORDS <<< "
+      "\"$COMP_LINE\"; case \"$COMP_LINE\" in *' ') COMP_WORDS+=('');; esac; "
+      "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _cairn; "
+      "complete -p cairn >/dev/null && echo ${COMPREPLY[*]}");
+  return RunShell(absl::StrCat("bash -c '", Escaped(script), "'")).text;
+}
+
+TEST(CairnTest, BashCompletesCommandsFlagsAndFiles) {
+  EXPECT_EQ(CompletedByBash("cairn sta"), "stat status\n");
+  EXPECT_EQ(CompletedByBash("cairn --master h:1 volume l"), "list\n");
+  EXPECT_EQ(CompletedByBash("cairn ls --l"), "--long\n");
+  EXPECT_EQ(CompletedByBash("cairn put key admin/cairn_t"),
+            "admin/cairn_test\n");
+  EXPECT_EQ(CompletedByBash("cairn completion "), "bash zsh\n");
+}
+
+TEST(CairnTest, ZshCompletesToo) {
+  if (RunShell("command -v zsh").code != 0) {
+    GTEST_SKIP() << "zsh is not installed";
+  }
+  // compadd and _files work only while zsh completes: in their place stand
+  // functions that say what they were given.
+  const std::string script =
+      "PATH=$PWD/admin:$PATH; compdef() { print -r -- compdef $@ }; "
+      "source <(cairn completion zsh); compadd() { shift; print -r -- $@ }; "
+      "_files() { print files }; "
+      "words=(cairn sta); CURRENT=2; _cairn; "
+      "words=(cairn cp ./); CURRENT=3; _cairn; "
+      "words=(cairn --master h:1 volume \"\"); CURRENT=5; _cairn";
+  EXPECT_EQ(RunShell(absl::StrCat("zsh -f -c '", Escaped(script), "'")).text,
+            "compdef _cairn cairn\nstat status\nfiles\nlist\n");
 }
 
 TEST(CairnTest, TheEnvironmentNamesTheMasterToo) {

@@ -128,7 +128,7 @@ def volumes_missing(cluster, numbers=None):
         known = json.loads(status.stdout)["volumes"]
     except (ValueError, KeyError):
         return status.stderr.decode(errors="replace").strip()
-    up = {(v["volume_id"], v["agent"]) for v in known if v["state"] == "up"}
+    up = {(v["id"], v["address"]) for v in known if v["state"] == "up"}
     for n in numbers or cluster.volume_numbers():
         address = cluster.address("volume_port", n - 1)
         if (cluster.volume_id(n), address) not in up:

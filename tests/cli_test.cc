@@ -231,6 +231,19 @@ TEST_F(CliTest, LsPrintsEveryKeyOverItsPagesInOrder) {
   EXPECT_THAT(Lines("ls /k"), IsEmpty()) << "keys have no leading slash";
 }
 
+TEST_F(CliTest, LsTellsMoreWhenAsked) {
+  ASSERT_EQ(Put("'a b' --content-type text/x-a", "12345").code, 0);
+  const Reply head = Http(port(), "HEAD /a%20b HTTP/1.1\r\n");
+  EXPECT_THAT(Cairn("ls -l").out,
+              MatchesRegex(" *5  20..-..-..T..:..:..Z  a%20b\n"));
+  EXPECT_THAT(Cairn("ls --json a").out,
+              AllOf(StartsWith("{\"key\":\"a%20b\",\"size_bytes\":5,"),
+                    HasSubstr("\"etag\":\"" + head.Header("Content-Md5")),
+                    HasSubstr("\"content_type\":\"text/x-a\"")));
+  EXPECT_EQ(Cairn("ls --json nothing").out, "");
+  EXPECT_EQ(Cairn("ls --json --long").code, 2);
+}
+
 TEST_F(CliTest, EveryByteOfAKeySurvivesListingReadingAndRemoving) {
   std::vector<std::string> targets;
   for (int byte = 0; byte < 256; ++byte) {
@@ -284,7 +297,7 @@ TEST_F(CliTest, StatusShowsEachVolumeAndWhetherItIsReady) {
   const Outcome status = Cairn("status");
   EXPECT_EQ(status.code, 0);
   EXPECT_THAT(status.text, StartsWith("ready     yes\n"));
-  EXPECT_THAT(status.text, HasSubstr("\nvolumes   3\n"));
+  EXPECT_THAT(status.text, HasSubstr("\nvolumes   3: 3 up\n"));
   cluster_.Kill("volume-2");
   cluster_.WaitVolume("volume-2", v1::VOLUME_STATE_DOWN);
   EXPECT_THAT(Cairn("status").out, HasSubstr("  down "));
@@ -296,6 +309,23 @@ TEST_F(CliTest, StatusShowsEachVolumeAndWhetherItIsReady) {
   EXPECT_EQ(Put("k", "value\n").code, 0);
   EXPECT_EQ(Cairn("get k").out, "value\n");
   EXPECT_EQ(Cairn("rm k").code, 0);
+}
+
+TEST_F(CliTest, VolumeListShowsEachVolume) {
+  const std::string table = Cairn("volume list").out;
+  EXPECT_THAT(table, MatchesRegex("ID +STATE +FILL +USED +CAPACITY +DISKS +"
+                                  "WEIGHT +ZONE +ADDRESS +NGINX\n(.* up .*\n)"
+                                  "(.* up .*\n)(.* up .*\n)"));
+  const std::string json = Cairn("volume list --json").out;
+  EXPECT_THAT(json, StartsWith("[\n  {\n    \"id\": \""));
+  const v1::GetStatusResponse status = cluster_.GetStatus();
+  for (const v1::Volume& volume : status.map().volumes()) {
+    EXPECT_THAT(table, HasSubstr(volume.grpc_address()));
+    EXPECT_THAT(
+        json, AllOf(HasSubstr("\"address\": \"" + volume.grpc_address()),
+                    HasSubstr("\"http_address\": \"" + volume.http_address())));
+  }
+  EXPECT_EQ(Cairn("volume").code, 2);
 }
 
 TEST_F(CliTest, ALostIndexIsNeverAMissingKey) {

@@ -89,9 +89,10 @@ TEST_F(DevTest, OptionsAreTakenWithAnEqualsSignAndWithASpace) {
       absl::StrReplaceAll(ports, {{"=", " "}})));
   ASSERT_EQ(up.code, 0) << up.text;
   EXPECT_THAT(up.out, HasSubstr("2 volumes, 1 replicas"));
-  EXPECT_THAT(Dev("cairn status").out,
-              AllOf(HasSubstr("replicas 1, 3 subvolumes a volume\n"),
-                    HasSubstr("\ndurable   os"), HasSubstr("\nvolumes   2\n")));
+  EXPECT_THAT(
+      Dev("cairn status").out,
+      AllOf(HasSubstr("replicas 1, 3 subvolumes a volume\n"),
+            HasSubstr("\ndurable   os"), HasSubstr("\nvolumes   2: 2 up\n")));
 }
 
 TEST_F(DevTest, StatusTellsWhatRunsAndWhatDoesNot) {
@@ -169,7 +170,7 @@ TEST_F(DevTest, DownAndUpKeepVolumesDataAndOptions) {
                     HasSubstr(absl::StrCat(":", root_.port(), "/foo"))));
   EXPECT_TRUE(Has("small", "value"));
   EXPECT_TRUE(Has("large", std::string(300000, 'x')));
-  EXPECT_THAT(Dev("cairn status").out, HasSubstr("\nvolumes   4\n"));
+  EXPECT_THAT(Dev("cairn status").out, HasSubstr("\nvolumes   4: 4 up\n"));
 }
 
 TEST_F(DevTest, AVolumeThatWasRemovedStaysOut) {

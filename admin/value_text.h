@@ -1,19 +1,18 @@
-// What the command line prints. Pure functions; each text ends with a newline.
+// What is printed of keys. Pure functions; each text ends with a newline.
 
-#ifndef CAIRN_ADMIN_TEXT_H_
-#define CAIRN_ADMIN_TEXT_H_
+#ifndef CAIRN_ADMIN_VALUE_TEXT_H_
+#define CAIRN_ADMIN_VALUE_TEXT_H_
 
-#include <cstdint>
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "proto/cairn/v1/admin.pb.h"
 #include "proto/cairn/v1/common.pb.h"
 
 namespace cairn::admin {
 
-// "999 B", "1.5 KiB".
-std::string HumanBytes(int64_t bytes);
+// A line of `ls --long`, and of `ls --json`.
+std::string KeyLine(absl::string_view key, const v1::Record& record);
+std::string KeyJsonLine(absl::string_view key, const v1::Record& record);
 
 // `map` tells the addresses of the replicas' volumes.
 std::string StatText(absl::string_view key, const v1::Record& record,
@@ -21,9 +20,6 @@ std::string StatText(absl::string_view key, const v1::Record& record,
 std::string StatJson(absl::string_view key, const v1::Record& record,
                      const v1::ClusterMap& map);
 
-std::string StatusText(const v1::GetStatusResponse& status);
-std::string StatusJson(const v1::GetStatusResponse& status);
-
 }  // namespace cairn::admin
 
-#endif  // CAIRN_ADMIN_TEXT_H_
+#endif  // CAIRN_ADMIN_VALUE_TEXT_H_

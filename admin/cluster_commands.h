@@ -1,0 +1,16 @@
+// status and volume list. Exit codes as in session.h.
+
+#ifndef CAIRN_ADMIN_CLUSTER_COMMANDS_H_
+#define CAIRN_ADMIN_CLUSTER_COMMANDS_H_
+
+#include "admin/arguments.h"
+
+namespace cairn::admin {
+
+// kNo: the cluster answers but does not serve reads and writes now.
+int RunStatus(const Arguments& arguments);
+int RunVolumeList(const Arguments& arguments);
+
+}  // namespace cairn::admin
+
+#endif  // CAIRN_ADMIN_CLUSTER_COMMANDS_H_
