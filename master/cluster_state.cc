@@ -102,8 +102,16 @@ v1::ClusterMap WithoutSecrets(const v1::ClusterMap& map) {
 
 int64_t WeightOf(const v1::Volume& volume, int64_t current) {
   int64_t bytes = 0;
+  int64_t healthy = 0;
   for (const v1::Subvolume& subvolume : volume.subvolumes()) {
     bytes += subvolume.capacity_bytes();
+    healthy += subvolume.failed() ? 0 : 1;
+  }
+  if (healthy == 0) return std::max<int64_t>(1, current);
+  // A failed disk has no capacity to tell: as much as the others'. Were it to
+  // count as none, its failure would move keys between healthy disks too.
+  if (healthy < volume.subvolumes_size()) {
+    bytes = bytes / healthy * volume.subvolumes_size();
   }
   const int64_t weight = std::max<int64_t>(1, bytes >> 30);
   return std::abs(weight - current) * 10 <= current ? current : weight;

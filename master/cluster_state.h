@@ -40,7 +40,8 @@ v1::ClusterMap WithoutSecrets(const v1::ClusterMap& map);
 
 // Share of the data of a volume with these subvolumes: GiB of capacity, at
 // least 1. `current` (0: none) is kept while the capacity moved by at most a
-// tenth: each change of a weight moves data.
+// tenth: each change of a weight moves data. So does not the failure of a
+// disk: it counts as the others do; if all have failed, `current` is kept.
 int64_t WeightOf(const v1::Volume& volume, int64_t current);
 
 // True when `a` and `b` differ at most in how many bytes are there and free.

@@ -67,5 +67,20 @@ TEST_F(ClusterStateTest, AWeightIsKeptUntilTheCapacityMovedByMoreThanATenth) {
   EXPECT_EQ(WeightOf(volume, 0), 1);
 }
 
+TEST_F(ClusterStateTest, AFailedDiskChangesNoWeight) {
+  v1::Volume volume;
+  for (int i = 0; i < 4; ++i) {
+    volume.add_subvolumes()->set_capacity_bytes(int64_t{25} << 30);
+  }
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(WeightOf(volume, 100), 100);
+    EXPECT_EQ(WeightOf(volume, 0), 100) << "as it joined";
+    volume.mutable_subvolumes(i)->set_failed(true);
+    volume.mutable_subvolumes(i)->set_capacity_bytes(0);
+  }
+  EXPECT_EQ(WeightOf(volume, 100), 100);
+  EXPECT_EQ(WeightOf(volume, 0), 1);
+}
+
 }  // namespace
 }  // namespace cairn::master

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -117,6 +118,8 @@ std::vector<std::string> Cluster::CommandOf(const std::string& name) const {
         master,
         subvolumes,
         absl::StrCat("--http_listen=", Local(ports_.at(name + "-http")))};
+    const auto flags = options_.volume_flags.find(name);
+    if (flags != options_.volume_flags.end()) more = &flags->second;
   }
   if (more != nullptr)
     command.insert(command.end(), more->begin(), more->end());
@@ -137,6 +140,16 @@ int Cluster::Stop(const std::string& name) {
 void Cluster::Kill(const std::string& name) {
   process(name).Signal(SIGKILL);
   process(name).Wait(absl::Seconds(30));
+}
+
+void Cluster::MoveVolume(const std::string& name) {
+  ports_[name] = FreePort();
+  ports_[name + "-http"] = FreePort();
+}
+
+void Cluster::SwapAddresses(const std::string& a, const std::string& b) {
+  std::swap(ports_.at(a), ports_.at(b));
+  std::swap(ports_.at(a + "-http"), ports_.at(b + "-http"));
 }
 
 void Cluster::WaitReady() {
@@ -191,8 +204,10 @@ std::string Cluster::admin_address() const {
   return Local(ports_.at("gateway-http"));
 }
 
-std::string Cluster::master_address() const {
-  return Local(ports_.at("master"));
+std::string Cluster::master_address() const { return address("master"); }
+
+std::string Cluster::address(const std::string& name) const {
+  return Local(ports_.at(name));
 }
 
 std::string Cluster::Url(const std::string& target) const {

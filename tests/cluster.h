@@ -21,6 +21,8 @@ struct ClusterOptions {
   int subvolumes = 4;
   std::vector<std::string> master_flags;
   std::vector<std::string> gateway_flags;
+  // By name: "volume-1".
+  std::map<std::string, std::vector<std::string>> volume_flags;
 };
 
 // Its processes are named master, volume-1 ... volume-N and gateway; their
@@ -42,6 +44,10 @@ class Cluster {
   // In the order in which they start.
   std::vector<std::string> names() const;
 
+  // Gives stopped volumes new ports, or each other's, for their next start.
+  void MoveVolume(const std::string& name);
+  void SwapAddresses(const std::string& a, const std::string& b);
+
   // Takes effect at the next Start() of that process.
   ClusterOptions& options() { return options_; }
 
@@ -56,6 +62,8 @@ class Cluster {
   int gateway_port() const { return ports_.at("gateway"); }
   std::string admin_address() const;
   std::string master_address() const;
+  // Of the gRPC of a master or volume, by name.
+  std::string address(const std::string& name) const;
   // "http://127.0.0.1:PORT" + target.
   std::string Url(const std::string& target) const;
   // The blobs of all volumes: absolute paths, in order.
