@@ -1,6 +1,7 @@
 #include "master/admin_service.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -36,6 +37,14 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
   response->set_ready(reason.empty());
   response->set_not_ready_reason(reason);
   *response->mutable_map() = WithoutSecrets(view->map);
+  // The map has the fill of its last epoch.
+  response->mutable_map()->clear_volumes();
+  for (v1::Volume& volume : membership_->Volumes()) {
+    if (placement::FindVolume(view->map, volume.volume_id()) == nullptr) {
+      continue;  // A guest.
+    }
+    *response->mutable_map()->add_volumes() = std::move(volume);
+  }
   response->set_index_uri(index_->uri());
   const index::IndexStats stats = index_->Stats();
   response->set_keys_count(stats.keys_count);

@@ -80,12 +80,14 @@ class MasterTest : public testing::Test {
   }
   void Beat() {
     base::MutexLock lock(&mu_);
-    while (!done_) {
+    for (int64_t beat = 0; !done_; ++beat) {
       for (uint32_t id = 1; id <= 3; ++id) {
         v1::HeartbeatRequest request;
         request.set_volume_id(id);
         request.set_session_id(id);
-        for (int i = 0; i < 4; ++i) request.add_subvolumes();
+        for (int i = 0; i < 4; ++i) {
+          request.add_subvolumes()->set_free_bytes(beat);
+        }
         grpc::ClientContext context;
         v1::HeartbeatResponse response;
         metadata_->Heartbeat(&context, request, &response);
@@ -186,6 +188,24 @@ TEST_F(MasterTest, ASmallValueComesBackAndLiesOnTwoVolumes) {
   ASSERT_TRUE(Get("foo", &value, 1, 1).ok());
   EXPECT_EQ(value, "a");
   EXPECT_EQ(Get("foo", &value, 4).error_code(), grpc::StatusCode::OUT_OF_RANGE);
+}
+
+TEST_F(MasterTest, StatusTellsTheFillOfTheLastHeartbeats) {
+  StartCluster();
+  const auto fill = [&] {
+    return Status().map().volumes(0).subvolumes(0).free_bytes();
+  };
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  while (fill() < 2 && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  EXPECT_GE(fill(), 2);
+  const v1::GetStatusResponse status = Status();
+  ASSERT_EQ(status.map().volumes_size(), 3);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(status.map().volumes(i).volume_id(),
+              static_cast<uint32_t>(i + 1));
+  }
 }
 
 TEST_F(MasterTest, AnEmptyValueIsAValue) {
