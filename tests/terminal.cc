@@ -34,7 +34,8 @@ Terminal::Terminal(const std::string& command, int columns) {
   }
   if (pid_ == 0) {
     setenv("TERM", "xterm", 1);
-    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    // In the shell's place: Ctrl-C would end a shell as well.
+    execl("/bin/sh", "sh", "-c", ("exec env " + command).c_str(), nullptr);
     _exit(127);
   }
 }

@@ -11,8 +11,9 @@
 
 namespace cairn::tests {
 
-// Runs a shell command line with standard input, output and error on a new
-// pseudo terminal. Killed with the object. Not thread-safe.
+// Runs one program, its words as a shell reads them and variables before it,
+// with standard input, output and error on a new pseudo terminal. Killed with
+// the object. Not thread-safe.
 class Terminal {
  public:
   explicit Terminal(const std::string& command, int columns = 80);
