@@ -26,6 +26,14 @@ std::string FromHex(absl::string_view hex) {
   return absl::HexStringToBytes(hex);
 }
 
+std::string Sha1Hex(absl::string_view bytes) {
+  std::array<unsigned char, 20> sha1;
+  CHECK(EVP_Digest(bytes.data(), bytes.size(), sha1.data(), nullptr, EVP_sha1(),
+                   nullptr) == 1);
+  return ToHex(absl::string_view(reinterpret_cast<const char*>(sha1.data()),
+                                 sha1.size()));
+}
+
 uint64_t Xxh3(absl::string_view bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }

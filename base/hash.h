@@ -23,6 +23,9 @@ std::string Md5Hex(const std::array<uint8_t, 16>& md5);
 std::string ToHex(absl::string_view bytes);
 std::string FromHex(absl::string_view hex);
 
+// 40 lower-case hexadecimal digits: what Redis calls a script by.
+std::string Sha1Hex(absl::string_view bytes);
+
 uint64_t Xxh3(absl::string_view bytes);
 // 32 lower-case hexadecimal digits of XXH3-128 (big-endian canonical form).
 std::string Xxh3Hex128(absl::string_view bytes);

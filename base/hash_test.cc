@@ -53,5 +53,9 @@ TEST(HashTest, HexadecimalComesBackAndNothingElseDoes) {
   }
 }
 
+TEST(HashTest, Sha1) {
+  EXPECT_EQ(Sha1Hex("abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+}
+
 }  // namespace
 }  // namespace cairn::base

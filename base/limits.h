@@ -209,6 +209,27 @@ inline constexpr int64_t kIndexWriteBufferBytes = 32 << 20;
 inline constexpr int64_t kIndexCacheBytes = 64 << 20;
 // Its files kept open; each costs about 20 KiB of memory.
 inline constexpr int kIndexOpenFilesMax = 512;
+// A call of an index in Redis waits so long for a Redis that is away: long
+// enough for a restart that loads some million keys from a local disk, and half
+// of kMetadataDeadline, so that who asked still hears why.
+inline constexpr absl::Duration kIndexWait = absl::Seconds(5);
+// One round trip to Redis, a sync of its log under load included.
+inline constexpr absl::Duration kIndexCommandDeadline = absl::Seconds(5);
+// The first pause between two tries to reach it; doubled up to
+// kReconnectBackoffMax.
+inline constexpr absl::Duration kIndexPauseMin = absl::Milliseconds(20);
+// Connections kept: as many as threads of the master usually ask at once.
+inline constexpr int kIndexConnectionsIdleMax = 8;
+// Members that one command of a listing returns: 100 x 0.3 us hold nobody up.
+inline constexpr int kIndexRangeMax = 100;
+// Entries that one script takes in or out of the removal queue: 0.2 ms.
+inline constexpr int kIndexQueueGroupMax = 100;
+// A master owns its index in Redis for so long and renews it this often; one
+// with another data directory can take over when the term is over.
+inline constexpr absl::Duration kIndexOwnerTerm = absl::Seconds(10);
+inline constexpr absl::Duration kIndexOwnerRenewal = absl::Seconds(2);
+// How old what is known of Redis' memory may be.
+inline constexpr absl::Duration kIndexMemoryAge = absl::Seconds(1);
 // Tombstones that one search for old ones looks at: 10,000 x 10 us is 0.1 s.
 inline constexpr int kForgetScanMax = 10000;
 

@@ -112,8 +112,8 @@ Decision Decide(const v1::Record* current, const Mutation& mutation,
   }
   if (full && !is_delete) {
     return Refuse(absl::ResourceExhaustedError(
-                      "the index is full: free space on its disk; deletes "
-                      "still work"),
+                      "the index is full: give it more room (its disk, or "
+                      "Redis' maxmemory); deletes still work"),
                   nullptr);
   }
   Decision decision;

@@ -86,9 +86,10 @@ class IndexStore {
   virtual absl::StatusOr<std::vector<absl::StatusOr<Found>>> Lookup(
       absl::Span<const std::string> keys, bool with_values) = 0;
 
-  // Applies the mutations in their order, each seeing those before it, as one
-  // durable group. Replaced and deleted blobs enter the removal queue in the
-  // same write. Not OK (kUnavailable): the outcome of all is unknown.
+  // Applies the mutations in their order, each seeing those before it; all are
+  // durable when it returns. Each key changes as a whole: replaced and deleted
+  // blobs enter the removal queue in the same write. Not OK (kUnavailable): the
+  // outcome of all is unknown.
   // `index_time_ms` is the clock against which versions are checked.
   virtual absl::StatusOr<std::vector<MutationResult>> Commit(
       absl::Span<const Mutation> group, int64_t index_time_ms) = 0;
@@ -144,8 +145,11 @@ class IndexStore {
 
   virtual IndexStats Stats() = 0;
 
-  // Every record, tombstones included, with inlined values if asked, from one
-  // moment; stops at the first status that is not OK and returns it.
+  // Every record, tombstones included, with inlined values if asked, in byte
+  // order; stops at the first status that is not OK and returns it. An embedded
+  // index shows one moment. Another shows each key once, as it was at some
+  // moment of the walk; keys that are new or forgotten meanwhile may be
+  // missing.
   virtual absl::Status Walk(
       bool with_values,
       const std::function<absl::Status(absl::string_view key,
@@ -153,6 +157,9 @@ class IndexStore {
 
   // The URI it was opened with, without a password.
   virtual std::string uri() const = 0;
+  // What an acknowledged write may lose because of how the index is kept;
+  // empty: nothing. A part of a sentence.
+  virtual std::string risk() const { return ""; }
 };
 
 struct OpenOptions {
@@ -160,9 +167,15 @@ struct OpenOptions {
   // Puts are refused (kResourceExhausted) when the index's disk has less free
   // than this; deletes go on.
   int64_t free_bytes_min = 64 << 20;
+  // Who opens an index that others can reach: the same after each start, and
+  // nobody else's at that time. Empty: somebody new.
+  std::string owner;
 };
-// "rocksdb:PATH". kInvalidArgument: an unknown scheme; the message lists the
-// known ones. kFailedPrecondition: another process has it open.
+// "rocksdb:PATH", "redis://[user:pass@]host[:port][/db]",
+// "redis+unix:///PATH[?db=N]". kInvalidArgument: an unknown scheme; the message
+// lists the known ones. kFailedPrecondition: another process has it open, or an
+// index cannot be kept there; the message says what to change. kUnavailable: it
+// does not answer.
 absl::StatusOr<std::unique_ptr<IndexStore>> OpenIndexStore(
     absl::string_view uri, const OpenOptions& options);
 

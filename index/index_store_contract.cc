@@ -28,6 +28,7 @@ using Names = std::vector<std::string>;
 }  // namespace
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(IndexStoreReopenContractTest);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(IndexStoreSnapshotContractTest);
 
 void IndexStoreFixture::SetUp() {
   backend_ = GetParam()();
@@ -489,7 +490,32 @@ TEST_P(IndexStoreContractTest, NumbersGrowByOneEachForItself) {
   EXPECT_EQ(store_->GetMeta("writer_id").status().code(), Code::kNotFound);
 }
 
-TEST_P(IndexStoreContractTest, AWalkShowsOneMoment) {
+TEST_P(IndexStoreContractTest, AWalkShowsEachKeyOnceInOrderWhileOthersWrite) {
+  constexpr int kKeys = 3000;
+  std::vector<Mutation> group;
+  for (int i = 0; i < kKeys; ++i) {
+    group.push_back(Put(absl::StrCat("key", 10000 + i), 1, "value"));
+  }
+  CommitAll(group);
+  MustCommit(Del("key10005", 2));
+  Names seen;
+  const absl::Status status =
+      store_->Walk(true, [&](absl::string_view key, const Found& found) {
+        EXPECT_NE(found.record.tombstone(), found.has_value);
+        EXPECT_EQ(found.record.version().time_ms(),
+                  kNow + (found.record.tombstone() ? 2 : 1));
+        seen.emplace_back(key);
+        if (seen.size() == 10) MustCommit(Put("key10005", 3, "back"));
+        return absl::OkStatus();
+      });
+  EXPECT_TRUE(status.ok()) << status;
+  ASSERT_EQ(seen.size(), size_t{kKeys});
+  for (int i = 0; i < kKeys; ++i) {
+    ASSERT_EQ(seen[i], absl::StrCat("key", 10000 + i));
+  }
+}
+
+TEST_P(IndexStoreSnapshotContractTest, AWalkShowsOneMoment) {
   MustCommit(Put("a", 1, "value"));
   MustCommit(Put("b", 1));
   MustCommit(Del("b", 2));

@@ -4,7 +4,8 @@
 //   INSTANTIATE_TEST_SUITE_P(RocksDb, IndexStoreContractTest,
 //                            testing::Values(&NewRocksDbUnderTest));
 //
-// and, if what it holds outlives the object, the second suite as well.
+// and, if what it holds outlives the object, or a walk of it shows one moment,
+// the suites for that as well.
 
 #ifndef CAIRN_INDEX_INDEX_STORE_CONTRACT_H_
 #define CAIRN_INDEX_INDEX_STORE_CONTRACT_H_
@@ -72,6 +73,8 @@ class IndexStoreFixture : public testing::TestWithParam<MakeBackendUnderTest> {
 };
 
 class IndexStoreContractTest : public IndexStoreFixture {};
+// Of a store whose Walk() shows one moment.
+class IndexStoreSnapshotContractTest : public IndexStoreFixture {};
 // Of what must be there when the store is opened again.
 class IndexStoreReopenContractTest : public IndexStoreFixture {};
 

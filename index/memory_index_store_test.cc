@@ -21,6 +21,8 @@ std::unique_ptr<BackendUnderTest> NewMemoryUnderTest() {
 
 INSTANTIATE_TEST_SUITE_P(Memory, IndexStoreContractTest,
                          testing::Values(&NewMemoryUnderTest));
+INSTANTIATE_TEST_SUITE_P(Memory, IndexStoreSnapshotContractTest,
+                         testing::Values(&NewMemoryUnderTest));
 
 }  // namespace
 }  // namespace cairn::index

@@ -3,6 +3,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "index/index_store.h"
+#include "index/redis/redis_index_store.h"
+#include "index/redis/redis_uri.h"
 #include "index/rocksdb/rocksdb_index_store.h"
 
 namespace cairn::index {
@@ -13,10 +15,11 @@ absl::StatusOr<std::unique_ptr<IndexStore>> OpenIndexStore(
   if (absl::ConsumePrefix(&path, "rocksdb:")) {
     return OpenRocksDbIndexStore(std::string(path), options);
   }
+  if (IsRedisUri(uri)) return OpenRedisIndexStore(uri, options);
   // The scheme alone: what follows may hold a password.
-  return absl::InvalidArgumentError(absl::StrCat("unknown kind of index \"",
-                                                 uri.substr(0, uri.find(':')),
-                                                 "\": give rocksdb:PATH"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown kind of index \"", uri.substr(0, uri.find(':')),
+      "\": give rocksdb:PATH, redis://host:port or redis+unix:///PATH"));
 }
 
 }  // namespace cairn::index

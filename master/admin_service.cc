@@ -19,10 +19,19 @@ namespace {
 constexpr char kFsyncNote[] =
     "An acknowledged write is synced to disk on every replica and in the "
     "index; a power cut loses none.";
+constexpr char kRiskNote[] =
+    "An acknowledged write is synced to disk on every replica; its entry in "
+    "the "
+    "index may be lost: ";
 constexpr char kOsNote[] =
     "An acknowledged write is in the page cache of every replica's machine: a "
     "killed process loses none, a power cut may lose those of the last half "
     "minute; start the master with --durability=fsync to sync them.";
+
+std::string DurabilityNote(v1::Durability durability, const std::string& risk) {
+  if (durability == v1::DURABILITY_OS) return kOsNote;
+  return risk.empty() ? kFsyncNote : absl::StrCat(kRiskNote, risk, ".");
+}
 
 }  // namespace
 
@@ -52,7 +61,7 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
   response->set_tombstones_count(stats.tombstones_count);
   response->set_index_full(stats.full);
   response->set_durability_note(
-      view->map.durability() == v1::DURABILITY_OS ? kOsNote : kFsyncNote);
+      DurabilityNote(view->map.durability(), index_->risk()));
   response->set_program_version(base::kProgramVersion);
   return grpc::Status::OK;
 }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
+#include "base/hash.h"
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/program.h"
@@ -24,8 +26,10 @@ ABSL_FLAG(std::string, listen, "127.0.0.1:3100",
           "where gRPC listens, host:port");
 ABSL_FLAG(std::string, data, "./data/master",
           "directory of the master; made if missing");
-ABSL_FLAG(std::string, index, "",
-          "where the index is; empty: rocksdb:DATA/index");
+ABSL_FLAG(
+    std::string, index, "",
+    "where the index is: rocksdb:PATH, redis://[user:pass@]host:port[/db] "
+    "or redis+unix:///PATH; empty: rocksdb:DATA/index");
 ABSL_FLAG(int, replicas, 2,
           "on how many volumes each value lies; fixed for a cluster's life");
 ABSL_FLAG(int, subvolumes, 4,
@@ -77,15 +81,35 @@ absl::StatusOr<ClusterSettings> SettingsOfFlags() {
   return settings;
 }
 
+absl::StatusOr<std::string> IdentityIn(int fd, const std::string& path) {
+  char bytes[32];
+  const ssize_t count = pread(fd, bytes, sizeof(bytes), 0);
+  if (count < 0) return base::PosixError("read", path, errno);
+  if (count == sizeof(bytes)) return std::string(bytes, sizeof(bytes));
+  char random[16];
+  if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
+    return base::PosixError("getrandom", path, errno);
+  }
+  const std::string drawn =
+      base::ToHex(absl::string_view(random, sizeof(random)));
+  if (pwrite(fd, drawn.data(), drawn.size(), 0) !=
+          static_cast<ssize_t>(drawn.size()) ||
+      fsync(fd) != 0) {
+    return base::PosixError("write", path, errno);
+  }
+  return drawn;
+}
+
 // Makes the directory and locks it; the lock lasts as long as the process.
-absl::Status TakeDirectory(const std::string& data) {
+// Returns 32 hexadecimal digits that are this directory's, drawn at first use.
+absl::StatusOr<std::string> TakeDirectory(const std::string& data) {
   std::error_code error;
   std::filesystem::create_directories(data, error);
   if (error) return base::PosixError("mkdir", data, error.value());
   const std::string path = absl::StrCat(data, "/lock");
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return base::PosixError("open", path, errno);
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return IdentityIn(fd, path);
   if (errno != EWOULDBLOCK) return base::PosixError("flock", path, errno);
   return absl::FailedPreconditionError(
       absl::StrCat(data,
@@ -99,10 +123,10 @@ absl::Status Run() {
   RETURN_IF_ERROR(base::CheckListenAddress("listen", listen,
                                            absl::GetFlag(FLAGS_insecure)));
   const std::string data = absl::GetFlag(FLAGS_data);
-  RETURN_IF_ERROR(TakeDirectory(data));
+  index::OpenOptions open_options;
+  ASSIGN_OR_RETURN(open_options.owner, TakeDirectory(data));
   std::string uri = absl::GetFlag(FLAGS_index);
   if (uri.empty()) uri = absl::StrCat("rocksdb:", data, "/index");
-  index::OpenOptions open_options;
   open_options.durability = settings.durability;
   ASSIGN_OR_RETURN(const auto index, index::OpenIndexStore(uri, open_options));
   ASSIGN_OR_RETURN(const auto master,

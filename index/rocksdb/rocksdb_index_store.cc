@@ -15,7 +15,7 @@
 #include "base/status.h"
 #include "index/commit_rules.h"
 #include "index/page_builder.h"
-#include "index/rocksdb/key_encoding.h"
+#include "index/record_encoding.h"
 #include "index/rocksdb/rocksdb_database.h"
 #include "index/rocksdb/write_group.h"
 

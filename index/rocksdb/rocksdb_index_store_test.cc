@@ -57,6 +57,8 @@ std::unique_ptr<BackendUnderTest> NewRocksDbUnderTest() {
 
 INSTANTIATE_TEST_SUITE_P(RocksDb, IndexStoreContractTest,
                          testing::Values(&NewRocksDbUnderTest));
+INSTANTIATE_TEST_SUITE_P(RocksDb, IndexStoreSnapshotContractTest,
+                         testing::Values(&NewRocksDbUnderTest));
 INSTANTIATE_TEST_SUITE_P(RocksDb, IndexStoreReopenContractTest,
                          testing::Values(&NewRocksDbUnderTest));
 

@@ -5,7 +5,7 @@
 #include "absl/strings/strip.h"
 #include "base/limits.h"
 #include "base/status.h"
-#include "index/rocksdb/key_encoding.h"
+#include "index/record_encoding.h"
 #include "proto/convert.h"
 
 namespace cairn::index {

@@ -1,4 +1,4 @@
-#include "index/rocksdb/key_encoding.h"
+#include "index/record_encoding.h"
 
 #include "absl/strings/str_cat.h"
 #include "base/status.h"

@@ -1,8 +1,9 @@
-// The bytes of keys and values in the RocksDB index. docs/index_schema.md is
-// the specification: what is stored must never change under a format number.
+// The bytes of what an index holds, the same in every backend.
+// docs/index_schema.md is the specification: what is stored must never change
+// under a format number.
 
-#ifndef CAIRN_INDEX_ROCKSDB_KEY_ENCODING_H_
-#define CAIRN_INDEX_ROCKSDB_KEY_ENCODING_H_
+#ifndef CAIRN_INDEX_RECORD_ENCODING_H_
+#define CAIRN_INDEX_RECORD_ENCODING_H_
 
 #include <cstdint>
 #include <string>
@@ -48,4 +49,4 @@ absl::StatusOr<TombstoneEntry> DecodeTombstone(absl::string_view bytes);
 
 }  // namespace cairn::index
 
-#endif  // CAIRN_INDEX_ROCKSDB_KEY_ENCODING_H_
+#endif  // CAIRN_INDEX_RECORD_ENCODING_H_

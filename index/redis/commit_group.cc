@@ -1,0 +1,237 @@
+#include "index/redis/commit_group.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/limits.h"
+#include "base/monotonic.h"
+#include "base/status.h"
+#include "index/record_encoding.h"
+#include "index/redis/scripts.h"
+#include "index/redis/shard_encoding.h"
+
+namespace cairn::index {
+namespace {
+
+const int64_t kAgeMaxMs = absl::ToInt64Milliseconds(base::kVersionAgeMax);
+// How far Redis' clock may be from what it was just now, either way: the way
+// to Redis. Small beside what kTombstoneAgeMin leaves.
+constexpr int64_t kWindowSlackMs = 1000;
+
+std::string TombstoneOf(const std::string& key, const v1::Record& record) {
+  return EncodeTombstone(record.version().time_ms(), key);
+}
+
+}  // namespace
+
+CommitGroup::CommitGroup(IndexSession* session,
+                         absl::Span<const Mutation> group,
+                         int64_t index_time_ms)
+    : session_(session),
+      group_(group),
+      index_time_ms_(index_time_ms),
+      start_ms_(base::MonotonicMs()),
+      deadline_(IndexSession::Deadline()),
+      results_(group.size()) {
+  absl::flat_hash_map<absl::string_view, size_t> seen;
+  for (size_t i = 0; i < group_.size(); ++i) {
+    const auto [it, fresh] = seen.try_emplace(group_[i].key, pending_.size());
+    if (fresh) pending_.emplace_back().key = group_[i].key;
+    pending_[it->second].places.push_back(i);
+  }
+}
+
+absl::StatusOr<std::vector<MutationResult>> CommitGroup::Run() {
+  ASSIGN_OR_RETURN(full_, session_->IsFull(/*fresh=*/false));
+  while (!pending_.empty()) {
+    RETURN_IF_ERROR(Read());
+    RETURN_IF_ERROR(Write());
+    first_round_ = false;
+    if (!pending_.empty() && absl::Now() > deadline_) {
+      return absl::UnavailableError(
+          "other writers of the index were always first: try again");
+    }
+  }
+  return std::move(results_);
+}
+
+absl::Status CommitGroup::Read() {
+  std::vector<RedisCommand> commands;
+  commands.reserve(pending_.size() + 1);
+  for (const Key& key : pending_) {
+    commands.push_back({"ZRANGEBYLEX", NamesOf(ShardOf(key.key)).records,
+                        MemberMin(key.key), MemberMax(key.key)});
+  }
+  commands.push_back({"TIME"});
+  ASSIGN_OR_RETURN(auto replies,
+                   session_->Read(std::move(commands), deadline_));
+  read_ms_ = base::MonotonicMs();
+  const std::vector<RedisReply>& time = replies.back().list;
+  int64_t seconds = 0;
+  int64_t micros = 0;
+  if (time.size() != 2 || !absl::SimpleAtoi(time[0].text, &seconds) ||
+      !absl::SimpleAtoi(time[1].text, &micros)) {
+    return absl::UnavailableError("Redis does not tell its time");
+  }
+  redis_ms_ = seconds * 1000 + micros / 1000;
+  for (size_t i = 0; i < pending_.size(); ++i) {
+    Key& key = pending_[i];
+    if (!replies[i].is(RedisReply::Type::kList)) {
+      return absl::UnavailableError(
+          absl::StrCat("reading the index: ", replies[i].text));
+    }
+    key.member.clear();
+    key.record.reset();
+    if (replies[i].list.empty()) continue;
+    key.member = std::move(replies[i].list[0].text);
+    RETURN_IF_ERROR(DecodeMember(key.member, nullptr, &key.record.emplace()));
+  }
+  return absl::OkStatus();
+}
+
+int64_t CommitGroup::IndexTimeMs() const {
+  if (first_round_) return index_time_ms_;
+  return index_time_ms_ + (base::MonotonicMs() - start_ms_);
+}
+
+std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {
+  if (key->unknown && key->member == key->tried_member) {
+    Finish(*key, std::move(key->tried));
+    return std::nullopt;
+  }
+  // After a script whose outcome is unknown "full" would be no definite answer.
+  const bool full = key->full || (full_ && !key->unknown);
+  Change change;
+  std::optional<v1::Record> record = key->record;
+  bool changes = false;
+  for (const size_t place : key->places) {
+    const Mutation& mutation = group_[place];
+    Decision decision = Decide(record.has_value() ? &*record : nullptr,
+                               mutation, IndexTimeMs(), full);
+    if (decision.changes) {
+      changes = true;
+      if (mutation.kind != Mutation::Kind::kTombstoneReplicas) {
+        change.oldest_ms = std::min<int64_t>(
+            change.oldest_ms, decision.record.version().time_ms());
+        change.value_of = &mutation;
+      }
+      change.has_put |= mutation.kind == Mutation::Kind::kPut;
+      record = std::move(decision.record);
+      for (const Removal& removal : decision.removals) {
+        change.removals.push_back(removal);
+      }
+      decision.result.removals = std::move(decision.removals);
+    }
+    change.results.push_back(std::move(decision.result));
+  }
+  if (!changes) {
+    Finish(*key, std::move(change.results));
+    return std::nullopt;
+  }
+  change.member = EncodeMember(key->key, *record);
+  change.record = *std::move(record);
+  return change;
+}
+
+ScriptCall CommitGroup::CallFor(const Key& key, const Change& change) const {
+  const ShardNames& names = NamesOf(ShardOf(key.key));
+  ScriptCall call;
+  call.script = change.has_put ? &CommitScript() : &CommitWhenFullScript();
+  call.keys = {names.records,    names.values,  names.removals,
+               names.tombstones, names.volumes, names.index_id};
+  // The 60 s rule by Redis' own clock: a script that was stuck on its way finds
+  // that the version is too old by now. Also if that clock was set back.
+  int64_t left_ms = kAgeMaxMs;
+  if (change.oldest_ms != INT64_MAX) {
+    left_ms -= IndexTimeMs() - change.oldest_ms;
+  }
+  const int64_t now_ms = redis_ms_ + (base::MonotonicMs() - read_ms_);
+  const bool had_value = key.record.has_value() && !key.record->tombstone();
+  const bool had_tombstone = key.record.has_value() && key.record->tombstone();
+  std::string value_op;
+  std::string value;
+  if (change.value_of != nullptr && KeepsValue(*change.value_of)) {
+    value_op = "=";
+    value = EncodeVersion(change.record.version());
+    value += change.value_of->inline_value;
+  } else if (change.value_of != nullptr && had_value &&
+             key.record->size_bytes() <= base::kInlineBytesMax) {
+    value_op = "-";
+  }
+  call.args = {
+      absl::StrCat(redis_ms_ - kWindowSlackMs),
+      absl::StrCat(now_ms + left_ms + kWindowSlackMs),
+      key.member,
+      key.member.empty() ? MemberMin(key.key) : "",
+      key.member.empty() ? MemberMax(key.key) : "",
+      change.member,
+      value_op.empty() ? "" : key.key,
+      value_op,
+      std::move(value),
+      had_tombstone ? TombstoneOf(key.key, *key.record) : "",
+      change.record.tombstone() ? TombstoneOf(key.key, change.record) : ""};
+  for (const Removal& removal : change.removals) {
+    call.args.push_back(EncodeRemoval(removal));
+  }
+  return call;
+}
+
+absl::Status CommitGroup::Write() {
+  std::vector<Key> keys;
+  std::vector<Change> changes;
+  std::vector<ScriptCall> calls;
+  for (Key& key : pending_) {
+    std::optional<Change> change = DecideKey(&key);
+    if (!change.has_value()) continue;
+    calls.push_back(CallFor(key, *change));
+    keys.push_back(std::move(key));
+    changes.push_back(*std::move(change));
+  }
+  pending_.clear();
+  if (calls.empty()) return absl::OkStatus();
+  bool sent = false;
+  const auto replies = session_->Call(calls, deadline_, &sent);
+  if (!replies.ok()) {
+    if (!sent || absl::Now() > deadline_) return replies.status();
+    for (size_t i = 0; i < keys.size(); ++i) {
+      keys[i].unknown = true;
+      keys[i].tried_member = std::move(changes[i].member);
+      keys[i].tried = std::move(changes[i].results);
+    }
+    pending_ = std::move(keys);
+    return absl::OkStatus();
+  }
+  for (size_t i = 0; i < keys.size(); ++i) {
+    ASSIGN_OR_RETURN(const bool done,
+                     Settle(&keys[i], std::move(changes[i]), (*replies)[i]));
+    if (!done) pending_.push_back(std::move(keys[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> CommitGroup::Settle(Key* key, Change change,
+                                         const RedisReply& reply) {
+  if (reply.text == kDone) {
+    Finish(*key, std::move(change.results));
+    return true;
+  }
+  if (reply.text == kMiss || reply.text == kLate) return false;
+  if (reply.IsError("OOM") && !key->unknown) {
+    key->full = true;  // Decided anew: puts are refused, deletes go on.
+    return false;
+  }
+  return absl::UnavailableError(
+      absl::StrCat("writing the index: ", reply.text));
+}
+
+void CommitGroup::Finish(const Key& key, std::vector<MutationResult> results) {
+  for (size_t i = 0; i < key.places.size(); ++i) {
+    results_[key.places[i]] = std::move(results[i]);
+  }
+}
+
+}  // namespace cairn::index

@@ -1,0 +1,86 @@
+// CommitGroup carries the mutations of one Commit() to their end: read, decide,
+// compare and set, and again for the keys that somebody else was first with.
+
+#ifndef CAIRN_INDEX_REDIS_COMMIT_GROUP_H_
+#define CAIRN_INDEX_REDIS_COMMIT_GROUP_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "index/commit_rules.h"
+#include "index/index_store.h"
+#include "index/redis/index_session.h"
+#include "index/redis/redis_connection.h"
+
+namespace cairn::index {
+
+// Lives for one Commit(). Not thread-safe.
+class CommitGroup {
+ public:
+  // `session` and `group` outlive it.
+  CommitGroup(IndexSession* session, absl::Span<const Mutation> group,
+              int64_t index_time_ms);
+
+  // The results in the group's order; the removals of deletes are left empty.
+  // kUnavailable: the outcome of all is unknown.
+  absl::StatusOr<std::vector<MutationResult>> Run();
+
+ private:
+  // All mutations of one key: decided one after the other, written as one.
+  struct Key {
+    std::string key;
+    std::vector<size_t> places;  // Of its mutations in the group.
+    std::string member;          // As read, "": the key has no record.
+    std::optional<v1::Record> record;
+    // A script was sent and its outcome was not heard. What it would have
+    // written, and what it would have meant.
+    bool unknown = false;
+    std::string tried_member;
+    std::vector<MutationResult> tried;
+    bool full = false;  // Redis refused a put for want of memory.
+  };
+  // What the key's script is to do.
+  struct Change {
+    std::string member;
+    v1::Record record;
+    const Mutation* value_of = nullptr;  // The last mutation that changed it.
+    std::vector<Removal> removals;
+    bool has_put = false;
+    int64_t oldest_ms = INT64_MAX;  // Of the versions that have an age.
+    std::vector<MutationResult> results;
+  };
+
+  absl::Status Read();
+  // Nothing to write: all is settled, and in results_.
+  std::optional<Change> DecideKey(Key* key);
+  ScriptCall CallFor(const Key& key, const Change& change) const;
+  // Sends what was decided; keys that are done leave pending_.
+  absl::Status Write();
+  // Whether the key is done. Not OK: its outcome is and stays unknown.
+  absl::StatusOr<bool> Settle(Key* key, Change change, const RedisReply& reply);
+  void Finish(const Key& key, std::vector<MutationResult> results);
+  // The index's clock, as it went on since Commit() was called.
+  int64_t IndexTimeMs() const;
+
+  IndexSession* const session_;
+  const absl::Span<const Mutation> group_;
+  const int64_t index_time_ms_;
+  const int64_t start_ms_;  // Monotonic, when index_time_ms_ was the time.
+  const absl::Time deadline_;
+  bool full_ = false;
+  bool first_round_ = true;
+  int64_t redis_ms_ = 0;  // What Redis' clock showed at least by now,
+  int64_t read_ms_ = 0;   // and when (monotonic).
+  std::vector<Key> pending_;
+  std::vector<MutationResult> results_;
+};
+
+}  // namespace cairn::index
+
+#endif  // CAIRN_INDEX_REDIS_COMMIT_GROUP_H_

@@ -1,0 +1,54 @@
+// One connection to a Redis server: the only place that includes hiredis.
+
+#ifndef CAIRN_INDEX_REDIS_REDIS_CONNECTION_H_
+#define CAIRN_INDEX_REDIS_REDIS_CONNECTION_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "index/redis/redis_uri.h"
+
+namespace cairn::index {
+
+// What Redis answers to one command.
+struct RedisReply {
+  enum class Type { kNil, kInteger, kText, kError, kList };
+  Type type = Type::kNil;
+  int64_t integer = 0;
+  std::string text;  // Of kText and kError.
+  std::vector<RedisReply> list;
+
+  bool is(Type wanted) const { return type == wanted; }
+  // An error that begins with this word: "NOSCRIPT", "OOM".
+  bool IsError(absl::string_view word) const;
+};
+
+// A command and its arguments; any bytes.
+using RedisCommand = std::vector<std::string>;
+
+// One thread at a time.
+class RedisConnection {
+ public:
+  // Connects, gives the password, chooses the database.
+  // * kUnavailable: nobody answers there (yet).
+  // * kFailedPrecondition: the password or the database number is wrong, or it
+  //   is not a Redis; the message says which.
+  static absl::StatusOr<std::unique_ptr<RedisConnection>> Connect(
+      const RedisUri& uri, absl::Duration timeout);
+  virtual ~RedisConnection() = default;
+
+  // Sends all in one piece and waits for all answers, in order. An error that
+  // Redis answers is a reply. kUnavailable: the connection has failed, what
+  // became of the commands is unknown, and it must not be used again.
+  virtual absl::StatusOr<std::vector<RedisReply>> Run(
+      absl::Span<const RedisCommand> commands) = 0;
+};
+
+}  // namespace cairn::index
+
+#endif  // CAIRN_INDEX_REDIS_REDIS_CONNECTION_H_

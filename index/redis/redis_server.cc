@@ -1,0 +1,139 @@
+#include "index/redis/redis_server.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace cairn::index {
+namespace {
+
+[[noreturn]] void Abort(absl::string_view what) {
+  std::fprintf(stderr, "redis-server: %s\n", std::string(what).c_str());
+  std::abort();
+}
+
+// Below the range from which the kernel takes ports for connections, so that
+// it stays free.
+int FreePort() {
+  static std::mt19937 random(std::random_device{}());
+  for (;;) {
+    const int port = std::uniform_int_distribution<int>(10000, 22000)(random);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const bool free =
+        bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    close(fd);
+    if (free) return port;
+  }
+}
+
+}  // namespace
+
+RedisServer::RedisServer(std::vector<std::string> settings)
+    : settings_(std::move(settings)), port_(FreePort()) {
+  // Not below TEST_TMPDIR: the path of a socket has at most 107 bytes.
+  directory_ = "/tmp/cairn-redis-XXXXXX";
+  if (mkdtemp(directory_.data()) == nullptr) Abort(directory_);
+  Start();
+}
+
+RedisServer::~RedisServer() {
+  Kill();
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+void RedisServer::Start() {
+  std::vector<std::string> words = {"redis-server",
+                                    "--port",
+                                    absl::StrCat(port_),
+                                    "--bind",
+                                    "127.0.0.1",
+                                    "--unixsocket",
+                                    directory_ + "/s",
+                                    "--dir",
+                                    directory_,
+                                    "--save",
+                                    "",
+                                    "--appendonly",
+                                    "yes",
+                                    "--appendfsync",
+                                    "always",
+                                    "--logfile",
+                                    directory_ + "/log"};
+  words.insert(words.end(), settings_.begin(), settings_.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_ = fork();
+  if (pid_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execvp(argv[0], argv.data());
+    _exit(127);
+  }
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  for (;;) {
+    // With a password it answers NOAUTH: that will do.
+    const std::string answer = Cli("PING 2>&1");
+    if (answer == "PONG" || absl::StrContains(answer, "NOAUTH") ||
+        absl::StrContains(answer, "LOADING")) {
+      return;
+    }
+    if (waitpid(pid_, nullptr, WNOHANG) != 0 || absl::Now() > deadline) {
+      Abort(answer);
+    }
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+}
+
+void RedisServer::Kill() {
+  if (pid_ < 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+void RedisServer::Signal(int number) { kill(pid_, number); }
+
+std::string RedisServer::tcp_uri() const {
+  return absl::StrCat("redis://127.0.0.1:", port_);
+}
+
+std::string RedisServer::unix_uri() const {
+  return absl::StrCat("redis+unix://", directory_, "/s");
+}
+
+std::string RedisServer::Cli(const std::string& words) const {
+  std::FILE* const pipe =
+      popen(absl::StrCat("redis-cli -p ", port_, " ", words).c_str(), "r");
+  if (pipe == nullptr) Abort("redis-cli");
+  std::string out;
+  char buffer[4096];
+  size_t count = 0;
+  while ((count = fread(buffer, 1, sizeof(buffer), pipe)) > 0) {
+    out.append(buffer, count);
+  }
+  pclose(pipe);
+  if (!out.empty() && out.back() == '\n') out.pop_back();
+  return out;
+}
+
+}  // namespace cairn::index

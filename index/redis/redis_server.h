@@ -1,0 +1,47 @@
+// A real redis-server for tests: on loopback and a unix socket, killed and
+// started as a test likes.
+
+#ifndef CAIRN_INDEX_REDIS_REDIS_SERVER_H_
+#define CAIRN_INDEX_REDIS_REDIS_SERVER_H_
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace cairn::index {
+
+// Its data lies in a directory of its own, removed with the object, and
+// survives Kill(). appendonly, fsync always, noeviction, unless `settings`
+// ("--maxmemory", "50mb", ...) say otherwise. Not thread-safe.
+class RedisServer {
+ public:
+  // Starts it and waits until it answers; aborts the test if it does not.
+  explicit RedisServer(std::vector<std::string> settings = {});
+  ~RedisServer();
+  RedisServer(const RedisServer&) = delete;
+  RedisServer& operator=(const RedisServer&) = delete;
+
+  void Start();
+  void Kill();  // SIGKILL, and waits for the end.
+  void Signal(int number);
+
+  std::string tcp_uri() const;   // redis://127.0.0.1:PORT
+  std::string unix_uri() const;  // redis+unix:///...
+  const std::string& directory() const { return directory_; }
+  int port() const { return port_; }
+  std::vector<std::string>& settings() { return settings_; }
+
+  // Runs redis-cli with these words; what it prints, without the last newline.
+  std::string Cli(const std::string& words) const;
+
+ private:
+  std::vector<std::string> settings_;
+  std::string directory_;
+  int port_ = 0;
+  pid_t pid_ = -1;
+};
+
+}  // namespace cairn::index
+
+#endif  // CAIRN_INDEX_REDIS_REDIS_SERVER_H_

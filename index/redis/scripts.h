@@ -1,0 +1,57 @@
+// The scripts that change the index: each one atomic step inside Redis.
+//
+// Decisions are made outside, from the record that was read
+// (index/commit_rules.h); a script only checks that this record is still the
+// one that is there, and that not too much time has passed since.
+
+#ifndef CAIRN_INDEX_REDIS_SCRIPTS_H_
+#define CAIRN_INDEX_REDIS_SCRIPTS_H_
+
+#include <string>
+
+namespace cairn::index {
+
+struct RedisScript {
+  std::string source;
+  std::string sha1;  // What EVALSHA takes.
+};
+
+// What scripts answer.
+inline constexpr char kDone[] = "DONE";
+inline constexpr char kMiss[] = "MISS";  // The record is another by now.
+inline constexpr char kLate[] = "LATE";  // Redis' clock is out of the window.
+inline constexpr char kLost[] = "LOST";  // This is not the index any more.
+
+inline constexpr char kFree[] = "FREE";
+
+// KEYS: records, values, removals, tombstones, volumes, index of one shard.
+// ARGV: 1 the index's id; 2, 3 the window of Redis' clock, in milliseconds;
+// 4 the member that must be there, "": none between 5 and 6; 7 the new member;
+// 8 the key; 9 "=": its value becomes 10, "-": it has none, "": unchanged;
+// 11 the tombstone entry to take out, 12 to put in, "": none; 13 ... removals.
+// Refused with OOM while Redis is at its maxmemory.
+const RedisScript& CommitScript();
+// The same, also when memory is full: deletes must go on.
+const RedisScript& CommitWhenFullScript();
+
+// KEYS: as above. ARGV: 1 the index's id; 2 the tombstone's member; 3 its entry
+// in the list; 4 what the queue's entries of this key have after the volume id;
+// 5 ... removals. MISS: it has changed, or its key has entries in the queue.
+const RedisScript& ForgetScript();
+
+// KEYS: as above. ARGV: 1 the index's id; 2 "ZADD" or "ZREM"; 3 ... removals.
+const RedisScript& QueueScript();
+
+// KEYS: the meta hash. ARGV: 1 the index's id; 2 the field; 3 its value.
+const RedisScript& SetMetaScript();
+// KEYS: the meta hash. ARGV: 1 the index's id; 2 the field. The new number.
+const RedisScript& NextNumberScript();
+
+// KEYS: the owner's name. ARGV: 1 who asks; 2 for how many milliseconds.
+// DONE: it is theirs, as before; FREE: it is theirs, and was nobody's; else who
+// has it.
+const RedisScript& TakeOwnershipScript();
+
+}  // namespace cairn::index
+
+#endif  // CAIRN_INDEX_REDIS_SCRIPTS_H_
