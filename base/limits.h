@@ -23,6 +23,9 @@ inline constexpr int64_t kMetadataBytesMax = 2048;
 // record in the index then stays well below RocksDB's 16 KiB blocks.
 inline constexpr int64_t kInlineBytesDefault = 4096;
 inline constexpr int64_t kInlineBytesMax = 64 << 10;
+// The default where the index is Redis, which is memory; the sum is in
+// docs/operations.md.
+inline constexpr int64_t kInlineBytesRedisDefault = 128;
 // Bodies up to this are held whole and ride in batches; larger ones stream.
 // 64 in one batch make 4 MiB.
 inline constexpr int64_t kSmallBlobBytesMax = 64 << 10;

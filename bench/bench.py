@@ -17,6 +17,8 @@ import subprocess
 import sys
 import time
 
+import index_rows
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RUNS = 3
 
@@ -89,7 +91,7 @@ class Nginx:
 class Cairn:
     """A cluster of `./dev up` on ports of its own."""
 
-    def __init__(self, directory, base, replicas, durability):
+    def __init__(self, directory, base, replicas, durability, index=""):
         self.port, self.directory = base, directory
         self.pids = {}  # By name: master, volume-1, ...
         # As many volumes as replicas: no row gains from an idle volume.
@@ -98,6 +100,7 @@ class Cairn:
                    f"--master-port={base + 2}", f"--volume-port={base + 10}",
                    f"--http-port={base + 20}", f"--volumes={replicas}",
                    f"--replicas={replicas}", f"--durability={durability}"]
+        command += [f"--index={index}"] if index else []
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -293,7 +296,14 @@ def main():
                         help="first of about 500 ports (default: 4000)")
     parser.add_argument("--keep", action="store_true",
                         help="do not remove the data")
+    parser.add_argument("--index", metavar="INDEX",
+                        help="measure an index instead, beside RocksDB: redis "
+                        "(one of its own) or the URI of an empty one")
+    parser.add_argument("--keys", type=int, default=1000000,
+                        help="with --index: keys to commit (default: 1000000)")
     args = parser.parse_args()
+    if args.index:
+        return index_rows.run(args, Cairn, wrk, put, LUA_GET, LUA_PUT)
     print(f"{platform.node()}: {os.cpu_count()} cores, Linux "
           f"{platform.release()}, {time.strftime('%Y-%m-%d')}, wrk -t2, "
           f"median of {RUNS} x {args.seconds} s")

@@ -21,6 +21,8 @@ from cluster_supervisor import (START_DEADLINE_S, STOP_DEADLINE_S, Supervisor,
                                 stop_all, volumes_missing)
 
 REREAD = signal.SIGUSR1  # To the supervisor: cluster.json has one volume more.
+# The path of a unix socket has at most so many bytes.
+SOCKET_PATH_MAX = 107
 REFUSED = 3  # Exit code of a detached supervisor: a process refused to start.
 
 # Options that a data directory remembers, with their defaults.
@@ -50,8 +52,9 @@ class Cluster:
             self.options.update(process.read_json(self.file))
 
     def save(self):
+        # Nobody else's to read: --index may hold a password.
         process.write_whole(self.file,
-                            json.dumps(self.options, indent=1) + "\n")
+                            json.dumps(self.options, indent=1) + "\n", 0o600)
 
     def volume_numbers(self, removed_too=False):
         """Volumes in the directory, or as many as a new one shall have."""
@@ -81,7 +84,25 @@ class Cluster:
                    f"--replicas={o['replicas']}",
                    f"--subvolumes={o['subvolumes']}",
                    f"--durability={o['durability']}"]
-        return command + ([f"--index={o['index']}"] if o["index"] else [])
+        index = o["index"]
+        if self.own_redis():
+            index = f"redis+unix://{self.redis_socket()}"
+        return command + ([f"--index={index}"] if index else [])
+
+    def own_redis(self):
+        return self.options["index"] == "redis"
+
+    def redis_socket(self):
+        return self.data / "redis" / "socket"
+
+    def redis_command(self):
+        """Keeps all that it has acknowledged, forgets nothing, and is reached
+        by nobody but this machine."""
+        return [process.find_program("redis-server") or "redis-server",
+                "--port", "0", "--unixsocket", self.redis_socket(),
+                "--unixsocketperm", "700", "--dir", self.data / "redis",
+                "--appendonly", "yes", "--appendfsync", "always",
+                "--save", "", "--maxmemory-policy", "noeviction"]
 
     def volume_command(self, number):
         return [self.bin_dir / "volume/cairn-volume",
@@ -109,8 +130,14 @@ class Cluster:
 
     def make_processes(self):
         """In the order in which they start."""
-        found = [process.Process("master", self.master_command(), self.data,
-                                 [self.address("master_port")])]
+        found = []
+        if self.own_redis():
+            found.append(process.Process("redis", self.redis_command(),
+                                         self.data,
+                                         [f"unix:{self.redis_socket()}"]))
+        found.append(process.Process("master", self.master_command(),
+                                     self.data,
+                                     [self.address("master_port")]))
         found += [self.make_volume(n) for n in self.volume_numbers()]
         found.append(process.Process("gateway", self.gateway_command(),
                                      self.data, [self.address("port")]))
@@ -145,6 +172,13 @@ def check_options(cluster):
             f"replicas={o['replicas']} but {o['volumes']} volumes: start "
             f"{lack} more with --volumes {o['replicas']} or pass --replicas "
             f"{o['volumes']}")
+    if cluster.own_redis():
+        if not process.find_program("redis-server"):
+            raise Failure("redis-server is missing: apt-get install "
+                          "redis-server, or give --index=redis://host:port")
+        if len(os.fsencode(cluster.redis_socket())) > SOCKET_PATH_MAX:
+            raise Failure(f"{cluster.redis_socket()} is too long for a socket: "
+                          "choose a shorter --data")
     if not process.find_program(o["nginx"]):
         raise Failure(f"{o['nginx']} is missing: apt-get install nginx, or say "
                       "where it is with --nginx")
@@ -464,7 +498,8 @@ def parse(argv):
         "volumes": "volumes of a new data directory",
         "replicas": "volumes on which each value lies",
         "subvolumes": "disks of each volume",
-        "index": "where the index is (rocksdb:PATH)",
+        "index": "where the index is: rocksdb:PATH, redis://host:port, "
+                 "redis+unix:///PATH, or redis: one of its own",
         "durability": "fsync or os: what an answered write has survived",
         "reads": "redirect or proxy", "nginx": "the nginx to start",
     }

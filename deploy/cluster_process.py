@@ -80,12 +80,21 @@ class Running:
         return True
 
 
+def is_redis(words, data):
+    """redis-server writes its address where its arguments were."""
+    program = os.path.basename(words[0].split(" ")[0])
+    return program == "redis-server" and (
+        f"{data}/redis/socket" in " ".join(words))
+
+
 def running(data):
     """The processes of this data directory that are alive."""
     found = []
     prefix = f"--data={data}/"
     for pid in all_pids():
         words = arguments(pid)
+        if words and is_redis(words, data):
+            found.append(Running("redis", pid))
         if not words or os.path.basename(words[0]) not in PROGRAMS:
             continue
         names = [w[len(prefix):] for w in words[1:] if w.startswith(prefix)]
@@ -185,6 +194,9 @@ class Process:
 
 
 def accepts(address):
+    if address.startswith("unix:"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(address[5:]) == 0
     host, port = address.rsplit(":", 1)
     try:
         with socket.create_connection((host, int(port)), timeout=1):
@@ -206,9 +218,10 @@ def http_get(address, path):
         return 0, "the gateway does not answer yet"
 
 
-def write_whole(path, text):
+def write_whole(path, text, mode=0o644):
     """The file has the old or the new text, whatever happens."""
     temporary = path.with_suffix(".tmp")
+    temporary.touch(mode)
     temporary.write_text(text)
     temporary.rename(path)
 

@@ -138,10 +138,10 @@ def volumes_missing(cluster, numbers=None):
 
 
 def stop_all(cluster, say, own=()):
-    """Gateway, agents, master; then whatever nginx was left behind. True:
+    """Gateway, agents, master, Redis; then whatever nginx was left behind. True:
     something ran."""
     found = {p.pid: p for p in [*own, *process.running(cluster.data)]}.values()
-    for kind in ("gateway", "volume-", "master"):
+    for kind in ("gateway", "volume-", "master", "redis"):
         group = [p for p in found if p.name.startswith(kind)]
         for p in group:
             p.signal(signal.SIGTERM)

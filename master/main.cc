@@ -9,10 +9,12 @@
 
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <system_error>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
 #include "base/limits.h"
@@ -37,8 +39,9 @@ ABSL_FLAG(int, subvolumes, 4,
 ABSL_FLAG(std::string, durability, "fsync",
           "what an answered write has survived: fsync (a power cut) or os (the "
           "death of any process)");
-ABSL_FLAG(int64_t, inline_max, cairn::base::kInlineBytesDefault,
-          "values up to this many bytes are kept in the index too");
+ABSL_FLAG(std::optional<int64_t>, inline_max, std::nullopt,
+          "values up to this many bytes are kept in the index too; by default "
+          "4096, or 128 if the index is Redis");
 ABSL_FLAG(bool, insecure, false,
           "allow --listen beyond loopback although nobody is asked for a "
           "credential");
@@ -69,7 +72,12 @@ absl::StatusOr<ClusterSettings> SettingsOfFlags() {
   ClusterSettings settings;
   settings.replicas = absl::GetFlag(FLAGS_replicas);
   settings.subvolumes_per_volume = absl::GetFlag(FLAGS_subvolumes);
-  settings.inline_bytes_max = absl::GetFlag(FLAGS_inline_max);
+  settings.inline_bytes_max =
+      absl::GetFlag(FLAGS_inline_max)
+          .value_or(absl::StartsWith(absl::GetFlag(FLAGS_index), "rocksdb:") ||
+                            absl::GetFlag(FLAGS_index).empty()
+                        ? base::kInlineBytesDefault
+                        : base::kInlineBytesRedisDefault);
   RETURN_IF_ERROR(
       CheckRange("replicas", settings.replicas, 1, base::kReplicasMax));
   RETURN_IF_ERROR(CheckRange("subvolumes", settings.subvolumes_per_volume, 1,

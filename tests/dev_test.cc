@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <stdlib.h>
 
 #include <filesystem>
 #include <string>
@@ -311,6 +312,41 @@ TEST_F(DevTest, WhileItStartsASignalStopsAll) {
     if (code == 0) Dev("down");  // It had started before the signal came.
     EXPECT_TRUE(WaitUntil(kRecovery, [&] { return root_.Running().empty(); }));
   }
+}
+
+TEST_F(DevTest, ARedisOfItsOwnKeepsTheIndexAndIsSupervised) {
+  // Not below path(), which is too long for the name of a socket.
+  std::string data = "/tmp/cairn-dev-XXXXXX";
+  ASSERT_NE(mkdtemp(data.data()), nullptr);
+  const auto redis = [this] {
+    const std::string status = Dev("status").text;
+    const std::string start = "redis: runs (pid ";
+    const size_t at = status.find(start);
+    return at == std::string::npos ? 0 : atoi(&status[at + start.size()]);
+  };
+  ASSERT_EQ(root_.Up("--index=redis --data=" + data).code, 0);
+  EXPECT_THAT(Dev("cairn status").text, HasSubstr("redis+unix://" + data));
+  Put("kept", "value");
+  const pid_t first = redis();
+  ASSERT_NE(first, 0);
+  kill(first, SIGKILL);
+  EXPECT_TRUE(WaitUntil(kRecovery, [&] {
+    return redis() != 0 && redis() != first && Has("kept", "value");
+  }));
+  EXPECT_EQ(Dev("down").code, 0);
+  EXPECT_EQ(redis(), 0);
+  ASSERT_EQ(root_.Up("--data=" + data).code, 0) << "it remembers --index";
+  EXPECT_TRUE(Has("kept", "value"));
+  EXPECT_EQ(Dev("down").code, 0);
+  EXPECT_EQ(redis(), 0);
+  fs::remove_all(data);
+}
+
+TEST_F(DevTest, ASocketsPathThatIsTooLongIsRefusedInOneSentence) {
+  const Outcome up = Dev("up --detach --index=redis " + root_.PortOptions() +
+                         " --data=" + root_.path() + std::string(100, 'x'));
+  EXPECT_EQ(up.code, 1);
+  EXPECT_THAT(up.text, HasSubstr("choose a shorter --data"));
 }
 
 }  // namespace

@@ -50,7 +50,6 @@ absl::StatusOr<std::vector<MutationResult>> CommitGroup::Run() {
   while (!pending_.empty()) {
     RETURN_IF_ERROR(Read());
     RETURN_IF_ERROR(Write());
-    first_round_ = false;
     if (!pending_.empty() && absl::Now() > deadline_) {
       return absl::UnavailableError(
           "other writers of the index were always first: try again");
@@ -94,8 +93,8 @@ absl::Status CommitGroup::Read() {
 }
 
 int64_t CommitGroup::IndexTimeMs() const {
-  if (first_round_) return index_time_ms_;
-  return index_time_ms_ + (base::MonotonicMs() - start_ms_);
+  const int64_t elapsed_ms = base::MonotonicMs() - start_ms_;
+  return index_time_ms_ + (elapsed_ms <= kWindowSlackMs ? 0 : elapsed_ms);
 }
 
 std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {

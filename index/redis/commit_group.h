@@ -65,7 +65,8 @@ class CommitGroup {
   // Whether the key is done. Not OK: its outcome is and stays unknown.
   absl::StatusOr<bool> Settle(Key* key, Change change, const RedisReply& reply);
   void Finish(const Key& key, std::vector<MutationResult> results);
-  // The index's clock, as it went on since Commit() was called.
+  // The index's clock, as it went on since Commit() was called if that is more
+  // than a moment ago: reading may have been stuck.
   int64_t IndexTimeMs() const;
 
   IndexSession* const session_;
@@ -74,7 +75,6 @@ class CommitGroup {
   const int64_t start_ms_;  // Monotonic, when index_time_ms_ was the time.
   const absl::Time deadline_;
   bool full_ = false;
-  bool first_round_ = true;
   int64_t redis_ms_ = 0;  // What Redis' clock showed at least by now,
   int64_t read_ms_ = 0;   // and when (monotonic).
   std::vector<Key> pending_;

@@ -424,6 +424,16 @@ absl::StatusOr<std::string> IndexSession::GetFact(absl::string_view name) {
 absl::Status IndexSession::SetFact(absl::string_view name,
                                    absl::string_view value) {
   base::MutexLock write_lock(&write_mu_);
+  bool known = false;
+  {
+    base::MutexLock lock(&mu_);
+    known = facts_.count(std::string(name)) > 0;
+  }
+  if (!known) {
+    // What it may still be while the outcome of this is unknown.
+    const absl::Status before = GetFact(name).status();
+    if (!before.ok() && !absl::IsNotFound(before)) return before;
+  }
   {
     base::MutexLock lock(&mu_);
     facts_[std::string(name)].emplace_back(value);

@@ -122,6 +122,11 @@ absl::Status Greet(const RedisUri& uri, RedisConnection* connection) {
           "the Redis at ", uri.Text(), " has no database ", uri.db,
           ": give a lower number, or raise `databases` in its redis.conf"));
     }
+    if (reply.IsError("LOADING")) {
+      return absl::UnavailableError(
+          absl::StrCat("the Redis at ", uri.Text(),
+                       " is still loading its data: try again in a while"));
+    }
     return absl::UnavailableError(
         absl::StrCat("Redis at ", uri.Text(), ": ", reply.text));
   }

@@ -31,7 +31,7 @@ struct RedisReply {
 // A command and its arguments; any bytes.
 using RedisCommand = std::vector<std::string>;
 
-// One thread at a time.
+// One thread at a time. The program must ignore SIGPIPE.
 class RedisConnection {
  public:
   // Connects, gives the password, chooses the database.

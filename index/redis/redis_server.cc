@@ -49,6 +49,8 @@ int FreePort() {
 
 RedisServer::RedisServer(std::vector<std::string> settings)
     : settings_(std::move(settings)), port_(FreePort()) {
+  // As base::StartProgram() does: hiredis writes to connections that broke.
+  std::signal(SIGPIPE, SIG_IGN);
   // Not below TEST_TMPDIR: the path of a socket has at most 107 bytes.
   directory_ = "/tmp/cairn-redis-XXXXXX";
   if (mkdtemp(directory_.data()) == nullptr) Abort(directory_);
@@ -62,6 +64,23 @@ RedisServer::~RedisServer() {
 }
 
 void RedisServer::Start() {
+  StartIn(absl::ZeroDuration());
+  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  for (;;) {
+    // With a password it answers NOAUTH: that will do.
+    const std::string answer = Cli("PING 2>&1");
+    if (answer == "PONG" || absl::StrContains(answer, "NOAUTH") ||
+        absl::StrContains(answer, "LOADING")) {
+      return;
+    }
+    if (waitpid(pid_, nullptr, WNOHANG) != 0 || absl::Now() > deadline) {
+      Abort(answer);
+    }
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+}
+
+void RedisServer::StartIn(absl::Duration pause) {
   std::vector<std::string> words = {"redis-server",
                                     "--port",
                                     absl::StrCat(port_),
@@ -86,21 +105,9 @@ void RedisServer::Start() {
   pid_ = fork();
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    usleep(absl::ToInt64Microseconds(pause));
     execvp(argv[0], argv.data());
     _exit(127);
-  }
-  const absl::Time deadline = absl::Now() + absl::Seconds(20);
-  for (;;) {
-    // With a password it answers NOAUTH: that will do.
-    const std::string answer = Cli("PING 2>&1");
-    if (answer == "PONG" || absl::StrContains(answer, "NOAUTH") ||
-        absl::StrContains(answer, "LOADING")) {
-      return;
-    }
-    if (waitpid(pid_, nullptr, WNOHANG) != 0 || absl::Now() > deadline) {
-      Abort(answer);
-    }
-    absl::SleepFor(absl::Milliseconds(5));
   }
 }
 

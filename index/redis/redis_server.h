@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+
 namespace cairn::index {
 
 // Its data lies in a directory of its own, removed with the object, and
@@ -23,6 +25,8 @@ class RedisServer {
   RedisServer& operator=(const RedisServer&) = delete;
 
   void Start();
+  // Returns at once; it starts after `pause`, by itself.
+  void StartIn(absl::Duration pause);
   void Kill();  // SIGKILL, and waits for the end.
   void Signal(int number);
 
