@@ -3,6 +3,7 @@
 #ifndef CAIRN_ADMIN_ARGUMENTS_H_
 #define CAIRN_ADMIN_ARGUMENTS_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct Arguments {
   bool recursive = false;               // cp
   bool always = false;                  // cp
   int parallel = kCopyParallelDefault;  // cp
+  bool dry_run = false;                 // Of jobs.
+  std::string rate;                     // Of jobs; as typed.
+  bool repair = false;                  // verify
+  int64_t job_id = 0;                   // jobs cancel
   std::string shell;                    // completion
 };
 

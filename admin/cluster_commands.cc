@@ -16,10 +16,14 @@ absl::Status VolumeList(const Arguments& arguments) {
 }  // namespace
 
 int RunStatus(const Arguments& arguments) {
-  const auto status = AdminClient(arguments.master).GetStatus();
+  AdminClient admin(arguments.master);
+  const auto status = admin.GetStatus();
   if (!status.ok()) return Report(status.status());
+  const auto jobs = admin.ListJobs();
+  if (!jobs.ok()) return Report(jobs.status());
   const int printed =
-      Report(Print(arguments.json ? StatusJson(*status) : StatusText(*status)));
+      Report(Print(arguments.json ? StatusJson(*status, *jobs)
+                                  : StatusText(*status, *jobs)));
   if (printed != kDone) return printed;
   return status->ready() ? kDone : kNo;
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "admin/human.h"
+#include "admin/job_text.h"
 #include "admin/json.h"
 #include "admin/table.h"
 #include "proto/convert.h"
@@ -145,7 +146,8 @@ const char* StateText(v1::VolumeState state) {
   }
 }
 
-std::string StatusText(const v1::GetStatusResponse& status) {
+std::string StatusText(const v1::GetStatusResponse& status,
+                       const v1::ListJobsResponse& jobs) {
   const v1::ClusterMap& map = status.map();
   std::string text =
       status.ready()
@@ -163,7 +165,8 @@ std::string StatusText(const v1::GetStatusResponse& status) {
                   "\nkeys      ", status.keys_count(), "\nremovals  ",
                   status.removals_waiting_count(), " waiting, ",
                   status.tombstones_count(), " deleted keys remembered\n");
-  absl::StrAppend(&text, "master    cairn-master ", status.program_version(),
+  absl::StrAppend(&text, "jobs      ", RunningJobs(jobs),
+                  "\nmaster    cairn-master ", status.program_version(),
                   "\nvolumes   ", VolumesCounted(map.volumes()), "\n");
   if (map.volumes().empty()) return text;
   Fill all;
@@ -174,7 +177,8 @@ std::string StatusText(const v1::GetStatusResponse& status) {
   return text;
 }
 
-std::string StatusJson(const v1::GetStatusResponse& status) {
+std::string StatusJson(const v1::GetStatusResponse& status,
+                       const v1::ListJobsResponse& jobs) {
   const v1::ClusterMap& map = status.map();
   Json json = {{"ready", status.ready()},
                {"not_ready_reason", status.not_ready_reason()},
@@ -192,6 +196,7 @@ std::string StatusJson(const v1::GetStatusResponse& status) {
                {"tombstones_count", status.tombstones_count()},
                {"program_version", status.program_version()}};
   json["volumes"] = VolumesArray(map.volumes());
+  json["jobs"] = JobsArray(jobs);
   return JsonText(json);
 }
 

@@ -14,8 +14,10 @@ namespace cairn::admin {
 // "up", "down", "removed".
 const char* StateText(v1::VolumeState state);
 
-std::string StatusText(const v1::GetStatusResponse& status);
-std::string StatusJson(const v1::GetStatusResponse& status);
+std::string StatusText(const v1::GetStatusResponse& status,
+                       const v1::ListJobsResponse& jobs);
+std::string StatusJson(const v1::GetStatusResponse& status,
+                       const v1::ListJobsResponse& jobs);
 
 // A table, and an array of objects.
 std::string VolumesText(const v1::ListVolumesResponse& volumes);

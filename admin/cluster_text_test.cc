@@ -39,7 +39,7 @@ v1::GetStatusResponse SampleStatus() {
 
 TEST(ClusterTextTest, StatusShowsVolumesAndWhyItIsNotReady) {
   v1::GetStatusResponse status = SampleStatus();
-  const std::string ready = StatusText(status);
+  const std::string ready = StatusText(status, {});
   EXPECT_EQ(
       ready,
       "ready     yes\n"
@@ -48,6 +48,7 @@ TEST(ClusterTextTest, StatusShowsVolumesAndWhyItIsNotReady) {
       "index     rocksdb:/data/index\n"
       "keys      12\n"
       "removals  3 waiting, 1 deleted keys remembered\n"
+      "jobs      none\n"
       "master    cairn-master 0.1.0\n"
       "volumes   1: 1 up\n"
       "disks     2: 1 full\n"
@@ -59,13 +60,14 @@ TEST(ClusterTextTest, StatusShowsVolumesAndWhyItIsNotReady) {
       "127.0.0.1:3201  127.0.0.1:3301\n");
   status.set_ready(false);
   status.set_not_ready_reason("the index is lost: run `cairn rebuild`");
-  EXPECT_EQ(StatusText(status).rfind(
-                "ready     no: the index is lost: run `cairn rebuild`\n", 0),
-            0u);
+  EXPECT_EQ(
+      StatusText(status, {})
+          .rfind("ready     no: the index is lost: run `cairn rebuild`\n", 0),
+      0u);
 }
 
 TEST(ClusterTextTest, StatusAsJsonSaysTheSame) {
-  const auto json = nlohmann::json::parse(StatusJson(SampleStatus()));
+  const auto json = nlohmann::json::parse(StatusJson(SampleStatus(), {}));
   EXPECT_EQ(json["ready"], true);
   EXPECT_EQ(json["keys_count"], 12);
   EXPECT_EQ(json["durability"], "fsync");
@@ -78,9 +80,9 @@ TEST(ClusterTextTest, VolumesAreCountedByState) {
   v1::GetStatusResponse status = SampleStatus();
   *status.mutable_map()->add_volumes() = status.map().volumes(0);
   status.mutable_map()->mutable_volumes(1)->set_state(v1::VOLUME_STATE_DOWN);
-  EXPECT_NE(StatusText(status).find("\nvolumes   2: 1 up, 1 down\n"),
+  EXPECT_NE(StatusText(status, {}).find("\nvolumes   2: 1 up, 1 down\n"),
             std::string::npos);
-  EXPECT_NE(StatusText(status).find("\ndisks     4: 2 full\n"),
+  EXPECT_NE(StatusText(status, {}).find("\ndisks     4: 2 full\n"),
             std::string::npos);
 }
 

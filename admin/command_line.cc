@@ -7,6 +7,7 @@
 #include "admin/completion.h"
 #include "admin/copier.h"
 #include "admin/copy_command.h"
+#include "admin/job_commands.h"
 #include "admin/value_commands.h"
 #include "base/program.h"
 
@@ -56,6 +57,15 @@ constexpr char kCopyFooter[] =
     "if any file\ncould not be copied for another reason. Ctrl-C leaves no "
     "half files.\n";
 
+constexpr char kJobFooter[] =
+    "The master does the work and goes on if this command ends, or if it is\n"
+    "started again itself. One job of a kind runs at a time: a second call "
+    "joins it\nand watches. Ctrl-C on a terminal asks whether the job stops or "
+    "goes on; without\none it goes on. `cairn jobs` shows all, `cairn jobs "
+    "cancel ID` ends one.\n\n"
+    "Exit code: 0 done; 1 done, with problems, which are printed; 2 it was "
+    "refused, it\nfailed or it was stopped.\n";
+
 class Builder {
  public:
   explicit Builder(CommandLine* line) : line_(*line), args_(line->arguments) {}
@@ -66,6 +76,8 @@ class Builder {
     AddCopy();
     AddRemove();
     AddCluster();
+    AddVerify();
+    AddJobs();
     AddCompletion();
   }
 
@@ -75,7 +87,10 @@ class Builder {
   CLI::App* Command(CLI::App* parent, const std::string& name,
                     const std::string& description, Run run) {
     CLI::App* const app = parent->add_subcommand(name, description);
-    app->callback([run, line = &line_] { line->chosen = run; });
+    // The innermost command's comes first.
+    app->callback([run, line = &line_] {
+      if (!line->chosen) line->chosen = run;
+    });
     return app;
   }
 
@@ -171,6 +186,42 @@ class Builder {
                     "Show each volume: id, state, fill, disks, addresses",
                     &RunVolumeList),
             "print a JSON array of objects");
+  }
+
+  // What all jobs have.
+  CLI::App* Job(CLI::App* parent, const std::string& name,
+                const std::string& description, Run run) {
+    CLI::App* const app = Command(parent, name, description, run);
+    app->footer(kJobFooter);
+    app->add_flag("--dry-run", args_.dry_run,
+                  "change nothing; say what would be done");
+    app->add_option("--rate", args_.rate,
+                    "at most this many bytes a second, as 500K, 20M, 1G");
+    AddJson(app, "a JSON object for each message of progress, one a line");
+    return app;
+  }
+
+  void AddVerify() {
+    CLI::App* const verify =
+        Job(&line_.app, "verify",
+            "Read every copy of every value against its hash, and look for "
+            "stray files",
+            &RunVerify);
+    verify->add_flag("--repair", args_.repair,
+                     "make bad copies again from good ones, remove stray "
+                     "files");
+  }
+
+  void AddJobs() {
+    CLI::App* const jobs =
+        Command(&line_.app, "jobs",
+                "Show the jobs that run, and the last of each kind", &RunJobs);
+    AddJson(jobs, "print a JSON array of objects");
+    CLI::App* const cancel =
+        Command(jobs, "cancel", "End a job; what it has done stays done",
+                &RunJobsCancel);
+    cancel->add_option("ID", args_.job_id, "as `cairn jobs` shows it")
+        ->required();
   }
 
   void AddCompletion() {

@@ -129,6 +129,7 @@ absl::Status Show(const std::vector<JobUpdate>& updates, bool json,
                   ProgressBar* bar) {
   std::string text;
   for (const JobUpdate& update : updates) {
+    if (!json && !bar->visible()) text += update.phase_text;
     text += json ? update.json : update.text;
   }
   if (!text.empty()) {

@@ -14,6 +14,8 @@ namespace cairn::admin {
 // What one message of progress says.
 struct JobUpdate {
   BarState bar;
+  // Printed only where there is no bar to show it: a new phase.
+  std::string phase_text;
   // Shown above the bar, a line each, and kept: what was found, what failed.
   std::string text;
   // The whole message as one line of JSON, newline included.

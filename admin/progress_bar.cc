@@ -106,7 +106,7 @@ std::string BarLine(const BarState& state, int columns) {
   }
   if (state.total_bytes > 0 || state.done_bytes > 0) {
     bytes = HumanBytes(state.done_bytes);
-    if (state.totals_known) {
+    if (state.totals_known && state.total_bytes > 0) {
       absl::StrAppend(&bytes, " of ", HumanBytes(state.total_bytes));
     }
   }

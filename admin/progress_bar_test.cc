@@ -48,6 +48,14 @@ TEST(ProgressBarTest, CountsAloneMakeABarToo) {
             "copying  [####---------]   37%  3/8 files  7 files/s  ETA -");
 }
 
+TEST(ProgressBarTest, OnlyKnownTotalsAreNamed) {
+  BarState state = Half();
+  state.total_bytes = 0;
+  EXPECT_NE(BarLine(state, 200).find("3/8 files  512.0 KiB  256.0 KiB/s"),
+            std::string::npos)
+      << BarLine(state, 200);
+}
+
 TEST(ProgressBarTest, ItFitsAnyTerminal) {
   BarState state = Half();
   state.errors_count = 12345;

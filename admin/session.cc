@@ -106,4 +106,22 @@ absl::StatusOr<v1::ListVolumesResponse> AdminClient::ListVolumes(
   return all;
 }
 
+absl::StatusOr<v1::ListJobsResponse> AdminClient::ListJobs() {
+  grpc::ClientContext context;
+  SetDeadline(kConnectDeadline, &context);
+  v1::ListJobsResponse response;
+  RETURN_IF_ERROR(
+      FromCall(stub_->ListJobs(&context, v1::ListJobsRequest(), &response)));
+  return response;
+}
+
+absl::Status AdminClient::CancelJob(int64_t job_id) {
+  grpc::ClientContext context;
+  SetDeadline(kConnectDeadline, &context);
+  v1::CancelJobRequest request;
+  request.set_job_id(job_id);
+  v1::CancelJobResponse response;
+  return FromCall(stub_->CancelJob(&context, request, &response));
+}
+
 }  // namespace cairn::admin

@@ -5,6 +5,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -59,6 +60,9 @@ class AdminClient {
   // All volumes, over as many pages as there are.
   absl::StatusOr<v1::ListVolumesResponse> ListVolumes(
       absl::Duration timeout = absl::Seconds(5));
+  absl::StatusOr<v1::ListJobsResponse> ListJobs();
+  // kNotFound: no such job runs.
+  absl::Status CancelJob(int64_t job_id);
 
  private:
   absl::Status FromCall(const grpc::Status& status) const;

@@ -70,6 +70,24 @@ inline constexpr int kListPageKeysMax = 10000;
 // Operations a client may have waiting; more are shed (503).
 inline constexpr int kOpsWaitingMax = 16384;
 
+// --- Jobs --------------------------------------------------------------------
+
+// Problems that a job's progress spells out; all are counted, and logged.
+inline constexpr int kJobProblemsShown = 10;
+// How often a stream of progress says how the job is.
+inline constexpr absl::Duration kJobProgressInterval = absl::Milliseconds(500);
+// Keys that a verify checks in one round, and the bytes of their copies, unless
+// one alone has more: what one message holds, and what a rate limit lets
+// through at once.
+inline constexpr int kVerifyGroupKeys = 500;
+inline constexpr int64_t kVerifyGroupBytes = 8 << 20;
+// Blobs in one VerifyBlobs call: with keys of 1,024 bytes about 1 MiB.
+inline constexpr int kVerifyBlobsMax = 1000;
+// What an agent needs for a VerifyBlobs call at least, and how fast a slow
+// disk reads under load.
+inline constexpr absl::Duration kVerifyDeadlineMin = absl::Seconds(30);
+inline constexpr int64_t kVerifyBytesPerSecondMin = 1 << 20;
+
 // --- Leases ----------------------------------------------------------------
 
 // For how long a client may answer from a lookup without hearing from the

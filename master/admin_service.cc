@@ -94,4 +94,51 @@ grpc::Status AdminService::ListVolumes(grpc::ServerContext* context,
   return grpc::Status::OK;
 }
 
+grpc::Status AdminService::RunJob(grpc::ServerContext* context,
+                                  v1::JobKind kind,
+                                  const v1::JobOptions& options,
+                                  std::string request,
+                                  grpc::ServerWriter<v1::JobProgress>* writer) {
+  if (options.bytes_per_second_max() < 0) {
+    return rpc::ToGrpc(absl::InvalidArgumentError(
+        "bytes_per_second_max: give a positive number, or 0 for no limit"));
+  }
+  const auto job = jobs_->Start(kind, options, std::move(request));
+  if (!job.ok()) return rpc::ToGrpc(job.status());
+  bool ended = false;
+  while (!ended && !context->IsCancelled()) {
+    if (!writer->Write((*job)->progress())) break;
+    ended = (*job)->WaitForEnd(base::kJobProgressInterval);
+  }
+  if (!ended) return grpc::Status::OK;  // The watcher has gone.
+  const v1::JobProgress last = (*job)->progress();
+  writer->Write(last);
+  if (last.state() != v1::JOB_STATE_FAILED) return grpc::Status::OK;
+  return rpc::ToGrpc(absl::FailedPreconditionError(last.error()));
+}
+
+grpc::Status AdminService::Verify(grpc::ServerContext* context,
+                                  const v1::VerifyRequest* request,
+                                  grpc::ServerWriter<v1::JobProgress>* writer) {
+  const absl::Status serving = membership_->CheckServing();
+  if (!serving.ok()) return rpc::ToGrpc(serving);
+  return RunJob(context, v1::JOB_KIND_VERIFY, request->options(),
+                request->SerializeAsString(), writer);
+}
+
+grpc::Status AdminService::ListJobs(grpc::ServerContext* context,
+                                    const v1::ListJobsRequest* request,
+                                    v1::ListJobsResponse* response) {
+  for (const auto& job : jobs_->jobs()) {
+    *response->add_jobs() = job->progress();
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::CancelJob(grpc::ServerContext* context,
+                                     const v1::CancelJobRequest* request,
+                                     v1::CancelJobResponse* response) {
+  return rpc::ToGrpc(jobs_->Cancel(request->job_id()));
+}
+
 }  // namespace cairn::master

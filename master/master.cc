@@ -26,9 +26,11 @@ absl::StatusOr<std::unique_ptr<Master>> Master::Start(index::IndexStore* index,
   grpc::ServerBuilder builder;
   master->loop_ = std::make_unique<rpc::EventLoop>(&builder);
   master->MakeWritePath();
+  master->MakeJobs();
   RETURN_IF_ERROR(master->Serve(&builder, options.listen_address));
   master->removals_->Start();
   master->keeper_ = std::thread([m = master.get()] { m->KeepTime(); });
+  RETURN_IF_ERROR(master->jobs_->Resume());
   return master;
 }
 
@@ -101,6 +103,22 @@ void Master::MakeWritePath() {
   deletes_ = std::make_unique<DeleteCoordinator>(std::move(deletes));
 }
 
+void Master::MakeJobs() {
+  VerifyJob::Options verify;
+  verify.index = index_;
+  verify.membership = membership_.get();
+  verify.now_ms = [this] { return clock_->NowMs(); };
+  verify.fencing_number = fencing_number_;
+  verify.on_removals = [this](uint32_t volume_id) {
+    removals_->NoteBacklog(volume_id);
+  };
+  verify_ = std::make_unique<VerifyJob>(std::move(verify));
+  jobs_ = std::make_unique<JobRunner>(index_);
+  jobs_->Register(v1::JOB_KIND_VERIFY, [this](JobContext* context) {
+    return verify_->Run(context);
+  });
+}
+
 absl::Status Master::CheckMutation(const index::Mutation& mutation) {
   const Membership::View view = membership_->view();
   if (!view->unavailable_reason.empty()) {
@@ -122,7 +140,8 @@ absl::Status Master::Serve(grpc::ServerBuilder* builder,
                             deletes_.get(), leases_.get(), now_ms});
   metadata_service_ = std::make_unique<MetadataService>(
       MetadataService::Options{index_, membership_.get(), now_ms});
-  admin_service_ = std::make_unique<AdminService>(index_, membership_.get());
+  admin_service_ =
+      std::make_unique<AdminService>(index_, membership_.get(), jobs_.get());
   store_service_ = std::make_unique<StoreService>(store_.get(), loop_.get());
   batch_server_ =
       std::make_unique<rpc::BatchServer<v1::BatchRequest, v1::BatchResponse>>(
@@ -174,6 +193,7 @@ void Master::Stop(absl::Duration timeout) {
     stopping_ = true;
     stop_.SignalAll();
   }
+  if (jobs_ != nullptr) jobs_->Stop();  // Who watches is told.
   if (keeper_.joinable()) keeper_.join();
   if (metadata_service_ != nullptr) metadata_service_->StopWatches();
   if (server_ != nullptr) {

@@ -25,6 +25,8 @@
 #include "master/in_process_metadata.h"
 #include "master/index_clock.h"
 #include "master/index_mark.h"
+#include "master/jobs/job_runner.h"
+#include "master/jobs/verify_job.h"
 #include "master/lease_table.h"
 #include "master/membership.h"
 #include "master/metadata_service.h"
@@ -59,6 +61,7 @@ class Master {
   explicit Master(index::IndexStore* index) : index_(index) {}
   absl::Status Open(const ClusterSettings& settings);
   void MakeWritePath();
+  void MakeJobs();
   absl::Status Serve(grpc::ServerBuilder* builder,
                      const std::string& listen_address);
   absl::Status CheckMutation(const index::Mutation& mutation);
@@ -85,6 +88,8 @@ class Master {
   std::unique_ptr<client::StoreClient> store_;
   std::unique_ptr<BatchHandler> batches_;
   std::unique_ptr<MetadataService> metadata_service_;
+  std::unique_ptr<VerifyJob> verify_;
+  std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<StoreService> store_service_;
   std::unique_ptr<rpc::BatchServer<v1::BatchRequest, v1::BatchResponse>>

@@ -296,6 +296,11 @@ bool Membership::SettledLocked() {
   return settled_;
 }
 
+bool Membership::lost() {
+  base::MutexLock lock(&mu_);
+  return LostLocked();
+}
+
 bool Membership::settling() {
   base::MutexLock lock(&mu_);
   return !LostLocked() && IsFormed(map_) && !SettledLocked() &&

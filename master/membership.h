@@ -70,6 +70,8 @@ class Membership {
 
   // OK, or kUnavailable with the reason why nothing is served.
   absl::Status CheckServing();
+  // True: the index is lost, as far as is known now.
+  bool lost();
   // True in the first seconds after a restart, while it is not known yet
   // whether the volumes bear the index out.
   bool settling();

@@ -12,6 +12,7 @@
 #include "proto/convert.h"
 #include "rpc/server.h"
 #include "volume/blob_copier.h"
+#include "volume/blob_verifier.h"
 #include "volume/large_blob_writer.h"
 
 namespace cairn::volume {
@@ -120,6 +121,25 @@ class VolumeServer::Service final
                     const v1::CopyBlobRequest* request,
                     v1::CopyBlobResponse*) override {
     return rpc::ToGrpc(Pull(*request, context->deadline()));
+  }
+
+  grpc::Status VerifyBlobs(grpc::ServerContext* context,
+                           const v1::VerifyBlobsRequest* request,
+                           v1::VerifyBlobsResponse* response) override {
+    const absl::Status call =
+        server_->CheckCall(request->volume_id(), /*write=*/false);
+    if (!call.ok()) return rpc::ToGrpc(call);
+    if (request->blobs_size() > base::kVerifyBlobsMax) {
+      return rpc::ToGrpc(absl::InvalidArgumentError(absl::StrCat(
+          "at most ", base::kVerifyBlobsMax, " blobs are verified at once")));
+    }
+    for (const v1::ExpectedBlob& expected : request->blobs()) {
+      *response->add_results() =
+          VerifyBlob(server_->store_, expected,
+                     [context] { return !context->IsCancelled(); });
+      if (context->IsCancelled()) return grpc::Status::CANCELLED;
+    }
+    return grpc::Status::OK;
   }
 
   grpc::Status Stat(grpc::ServerContext*, const v1::StatBlobRequest* request,

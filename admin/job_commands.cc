@@ -1,0 +1,66 @@
+#include "admin/job_commands.h"
+
+#include <utility>
+
+#include "admin/human.h"
+#include "admin/job_call.h"
+#include "admin/job_text.h"
+#include "admin/job_watcher.h"
+#include "admin/session.h"
+#include "base/status.h"
+
+namespace cairn::admin {
+namespace {
+
+absl::StatusOr<v1::JobOptions> OptionsOf(const Arguments& arguments) {
+  v1::JobOptions options;
+  options.set_dry_run(arguments.dry_run);
+  if (!arguments.rate.empty()) {
+    const auto rate = ParseBytes(arguments.rate);
+    RETURN_IF_ERROR(base::Annotate(rate.status(), "--rate"));
+    if (*rate <= 0) {
+      return absl::InvalidArgumentError(
+          "--rate: give more than 0 bytes a second");
+    }
+    options.set_bytes_per_second_max(*rate);
+  }
+  return options;
+}
+
+// Runs a job of the kind that is called `name`.
+int RunJob(const Arguments& arguments, const std::string& name,
+           GrpcJobCall::Start start) {
+  GrpcJobCall call(arguments.master, std::move(start));
+  bool left = false;
+  const absl::Status status = WatchJob(&call, name, arguments.json, &left);
+  if (!status.ok()) {
+    Report(status);
+    return kFailed;  // Refused, too: 1 means that the job was done.
+  }
+  return !left && call.last().problems_count() > 0 ? kNo : kDone;
+}
+
+}  // namespace
+
+int RunVerify(const Arguments& arguments) {
+  const auto options = OptionsOf(arguments);
+  if (!options.ok()) return Report(options.status());
+  v1::VerifyRequest request;
+  *request.mutable_options() = *options;
+  request.set_repair(arguments.repair);
+  return RunJob(arguments, "verify", [&](auto* stub, auto* context) {
+    return stub->Verify(context, request);
+  });
+}
+
+int RunJobs(const Arguments& arguments) {
+  const auto jobs = AdminClient(arguments.master).ListJobs();
+  if (!jobs.ok()) return Report(jobs.status());
+  return Report(Print(arguments.json ? JobsJson(*jobs) : JobsText(*jobs)));
+}
+
+int RunJobsCancel(const Arguments& arguments) {
+  return Report(AdminClient(arguments.master).CancelJob(arguments.job_id));
+}
+
+}  // namespace cairn::admin

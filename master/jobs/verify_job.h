@@ -1,0 +1,43 @@
+// Reads every copy of every value against its hash, and looks for files that
+// no key needs, while clients read and write.
+//
+// It follows the index, key by key; whatever looks wrong is looked up again
+// before it counts, since it may just have been replaced or deleted. Then it
+// follows the files: a blob that the index does not name, that does not wait
+// in the removal queue and that is too old to be committed any more is stray.
+
+#ifndef CAIRN_MASTER_JOBS_VERIFY_JOB_H_
+#define CAIRN_MASTER_JOBS_VERIFY_JOB_H_
+
+#include <cstdint>
+#include <functional>
+
+#include "absl/status/status.h"
+#include "index/index_store.h"
+#include "master/jobs/job_runner.h"
+#include "master/membership.h"
+
+namespace cairn::master {
+
+class VerifyJob {
+ public:
+  struct Options {
+    index::IndexStore* index = nullptr;  // All outlive the job.
+    Membership* membership = nullptr;
+    std::function<int64_t()> now_ms;  // The index's clock.
+    int64_t fencing_number = 0;
+    // Stray blobs of this volume have entered the removal queue.
+    std::function<void(uint32_t volume_id)> on_removals;
+  };
+  explicit VerifyJob(Options options) : options_(std::move(options)) {}
+
+  // For JobRunner; the request is a VerifyRequest.
+  absl::Status Run(JobContext* context);
+
+ private:
+  const Options options_;
+};
+
+}  // namespace cairn::master
+
+#endif  // CAIRN_MASTER_JOBS_VERIFY_JOB_H_
