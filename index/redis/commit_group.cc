@@ -49,6 +49,7 @@ absl::StatusOr<std::vector<MutationResult>> CommitGroup::Run() {
   ASSIGN_OR_RETURN(full_, session_->IsFull(/*fresh=*/false));
   while (!pending_.empty()) {
     RETURN_IF_ERROR(Read());
+    RETURN_IF_ERROR(ReadQueue());
     RETURN_IF_ERROR(Write());
     if (!pending_.empty() && absl::Now() > deadline_) {
       return absl::UnavailableError(
@@ -92,9 +93,50 @@ absl::Status CommitGroup::Read() {
   return absl::OkStatus();
 }
 
+absl::Status CommitGroup::ReadQueue() {
+  std::vector<RedisCommand> commands;
+  std::vector<std::pair<Key*, std::string>> asked;
+  for (Key& key : pending_) {
+    key.queued.clear();
+    for (const size_t place : key.places) {
+      for (const Removal& removal : group_[place].takes) {
+        asked.emplace_back(&key, EncodeRemoval(removal));
+        commands.push_back({"ZSCORE", NamesOf(ShardOf(key.key)).removals,
+                            asked.back().second});
+      }
+    }
+  }
+  if (commands.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto replies,
+                   session_->Read(std::move(commands), deadline_));
+  for (size_t i = 0; i < asked.size(); ++i) {
+    if (replies[i].is(RedisReply::Type::kError)) {
+      return absl::UnavailableError(
+          absl::StrCat("reading the index: ", replies[i].text));
+    }
+    if (!replies[i].is(RedisReply::Type::kText)) continue;
+    asked[i].first->queued.insert(std::move(asked[i].second));
+  }
+  return absl::OkStatus();
+}
+
 int64_t CommitGroup::IndexTimeMs() const {
   const int64_t elapsed_ms = base::MonotonicMs() - start_ms_;
   return index_time_ms_ + (elapsed_ms <= kWindowSlackMs ? 0 : elapsed_ms);
+}
+
+Decision CommitGroup::DecideOne(const Key& key, const Change& change,
+                                const v1::Record* record,
+                                const Mutation& mutation, bool full) const {
+  Decision decision = Decide(record, mutation, IndexTimeMs(), full);
+  for (const Removal& removal : decision.takes) {
+    const std::string entry = EncodeRemoval(removal);
+    const bool there =
+        change.removals.count(entry) > 0 ||
+        (key.queued.contains(entry) && change.takes.count(entry) == 0);
+    if (!there) return TargetGone(*record);
+  }
+  return decision;
 }
 
 std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {
@@ -109,19 +151,25 @@ std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {
   bool changes = false;
   for (const size_t place : key->places) {
     const Mutation& mutation = group_[place];
-    Decision decision = Decide(record.has_value() ? &*record : nullptr,
-                               mutation, IndexTimeMs(), full);
+    Decision decision = DecideOne(
+        *key, change, record.has_value() ? &*record : nullptr, mutation, full);
     if (decision.changes) {
       changes = true;
-      if (mutation.kind != Mutation::Kind::kTombstoneReplicas) {
+      if (mutation.kind == Mutation::Kind::kPut ||
+          mutation.kind == Mutation::Kind::kDelete) {
         change.oldest_ms = std::min<int64_t>(
             change.oldest_ms, decision.record.version().time_ms());
         change.value_of = &mutation;
       }
       change.has_put |= mutation.kind == Mutation::Kind::kPut;
       record = std::move(decision.record);
+      for (const Removal& removal : decision.takes) {
+        const std::string entry = EncodeRemoval(removal);
+        change.removals.erase(entry);
+        if (key->queued.contains(entry)) change.takes.insert(entry);
+      }
       for (const Removal& removal : decision.removals) {
-        change.removals.push_back(removal);
+        change.removals.insert(EncodeRemoval(removal));
       }
       decision.result.removals = std::move(decision.removals);
     }
@@ -172,10 +220,11 @@ ScriptCall CommitGroup::CallFor(const Key& key, const Change& change) const {
       value_op,
       std::move(value),
       had_tombstone ? TombstoneOf(key.key, *key.record) : "",
-      change.record.tombstone() ? TombstoneOf(key.key, change.record) : ""};
-  for (const Removal& removal : change.removals) {
-    call.args.push_back(EncodeRemoval(removal));
-  }
+      change.record.tombstone() ? TombstoneOf(key.key, change.record) : "",
+      absl::StrCat(change.takes.size())};
+  call.args.insert(call.args.end(), change.takes.begin(), change.takes.end());
+  call.args.insert(call.args.end(), change.removals.begin(),
+                   change.removals.end());
   return call;
 }
 

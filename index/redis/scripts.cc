@@ -27,10 +27,28 @@ local function add_removals(first)
 end
 )";
 
+// Takes ARGV[first] ... ARGV[last] out of it.
+constexpr absl::string_view kTakeRemovals = R"(
+local function take_removals(first, last)
+  for i = first, last do
+    if redis.call('ZREM', KEYS[3], ARGV[i]) == 1 then
+      local volume = string.sub(ARGV[i], 1, 4)
+      if redis.call('HINCRBY', KEYS[5], volume, -1) == 0 then
+        redis.call('HDEL', KEYS[5], volume)
+      end
+    end
+  end
+end
+)";
+
 constexpr absl::string_view kCommit = R"(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now < tonumber(ARGV[2]) or now > tonumber(ARGV[3]) then return 'LATE' end
+local taken = 13 + tonumber(ARGV[13])
+for i = 14, taken do
+  if not redis.call('ZSCORE', KEYS[3], ARGV[i]) then return 'MISS' end
+end
 if ARGV[4] == '' then
   if redis.call('ZLEXCOUNT', KEYS[1], ARGV[5], ARGV[6]) ~= 0 then
     return 'MISS'
@@ -46,7 +64,8 @@ elseif ARGV[9] == '-' then
 end
 if ARGV[11] ~= '' then redis.call('ZREM', KEYS[4], ARGV[11]) end
 if ARGV[12] ~= '' then redis.call('ZADD', KEYS[4], 0, ARGV[12]) end
-add_removals(13)
+take_removals(14, taken)
+add_removals(taken + 1)
 return 'DONE'
 )";
 
@@ -70,14 +89,7 @@ if ARGV[2] == 'ZADD' then
   add_removals(3)
   return 'DONE'
 end
-for i = 3, #ARGV do
-  if redis.call('ZREM', KEYS[3], ARGV[i]) == 1 then
-    local volume = string.sub(ARGV[i], 1, 4)
-    if redis.call('HINCRBY', KEYS[5], volume, -1) == 0 then
-      redis.call('HDEL', KEYS[5], volume)
-    end
-  end
-end
+take_removals(3, #ARGV)
 return 'DONE'
 )";
 
@@ -109,14 +121,14 @@ RedisScript Make(std::initializer_list<absl::string_view> parts) {
 }  // namespace
 
 const RedisScript& CommitScript() {
-  static const auto& script =
-      *new RedisScript(Make({kPlain, kCheckShard, kAddRemovals, kCommit}));
+  static const auto& script = *new RedisScript(
+      Make({kPlain, kCheckShard, kAddRemovals, kTakeRemovals, kCommit}));
   return script;
 }
 
 const RedisScript& CommitWhenFullScript() {
-  static const auto& script =
-      *new RedisScript(Make({kAllowOom, kCheckShard, kAddRemovals, kCommit}));
+  static const auto& script = *new RedisScript(
+      Make({kAllowOom, kCheckShard, kAddRemovals, kTakeRemovals, kCommit}));
   return script;
 }
 
@@ -127,8 +139,8 @@ const RedisScript& ForgetScript() {
 }
 
 const RedisScript& QueueScript() {
-  static const auto& script =
-      *new RedisScript(Make({kAllowOom, kCheckShard, kAddRemovals, kQueue}));
+  static const auto& script = *new RedisScript(
+      Make({kAllowOom, kCheckShard, kAddRemovals, kTakeRemovals, kQueue}));
   return script;
 }
 

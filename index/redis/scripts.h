@@ -28,7 +28,9 @@ inline constexpr char kFree[] = "FREE";
 // ARGV: 1 the index's id; 2, 3 the window of Redis' clock, in milliseconds;
 // 4 the member that must be there, "": none between 5 and 6; 7 the new member;
 // 8 the key; 9 "=": its value becomes 10, "-": it has none, "": unchanged;
-// 11 the tombstone entry to take out, 12 to put in, "": none; 13 ... removals.
+// 11 the tombstone entry to take out, 12 to put in, "": none; 13 how many
+// entries leave the queue, all of which must be there: 14 ...; then those that
+// enter it.
 // Refused with OOM while Redis is at its maxmemory.
 const RedisScript& CommitScript();
 // The same, also when memory is full: deletes must go on.
