@@ -21,6 +21,9 @@ const int64_t kAgeMaxMs = absl::ToInt64Milliseconds(base::kVersionAgeMax);
 // How far Redis' clock may be from what it was just now, either way: the way
 // to Redis. Small beside what kTombstoneAgeMin leaves.
 constexpr int64_t kWindowSlackMs = 1000;
+// Keys of one script: each adds about 13 us, so that it holds Redis up for less
+// than a millisecond, and has a small part of what a script costs by itself.
+constexpr size_t kScriptKeysMax = 64;
 
 std::string TombstoneOf(const std::string& key, const v1::Record& record) {
   return EncodeTombstone(record.version().time_ms(), key);
@@ -184,12 +187,8 @@ std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {
   return change;
 }
 
-ScriptCall CommitGroup::CallFor(const Key& key, const Change& change) const {
-  const ShardNames& names = NamesOf(ShardOf(key.key));
-  ScriptCall call;
-  call.script = change.has_put ? &CommitScript() : &CommitWhenFullScript();
-  call.keys = {names.records,    names.values,  names.removals,
-               names.tombstones, names.volumes, names.index_id};
+std::vector<std::string> CommitGroup::ArgsFor(const Key& key,
+                                              const Change& change) const {
   // The 60 s rule by Redis' own clock: a script that was stuck on its way finds
   // that the version is too old by now. Also if that clock was set back.
   int64_t left_ms = kAgeMaxMs;
@@ -209,7 +208,7 @@ ScriptCall CommitGroup::CallFor(const Key& key, const Change& change) const {
              key.record->size_bytes() <= base::kInlineBytesMax) {
     value_op = "-";
   }
-  call.args = {
+  std::vector<std::string> args = {
       absl::StrCat(redis_ms_ - kWindowSlackMs),
       absl::StrCat(now_ms + left_ms + kWindowSlackMs),
       key.member,
@@ -221,26 +220,68 @@ ScriptCall CommitGroup::CallFor(const Key& key, const Change& change) const {
       std::move(value),
       had_tombstone ? TombstoneOf(key.key, *key.record) : "",
       change.record.tombstone() ? TombstoneOf(key.key, change.record) : "",
-      absl::StrCat(change.takes.size())};
-  call.args.insert(call.args.end(), change.takes.begin(), change.takes.end());
-  call.args.insert(call.args.end(), change.removals.begin(),
-                   change.removals.end());
+      absl::StrCat(change.takes.size()),
+      absl::StrCat(change.removals.size())};
+  args.insert(args.end(), change.takes.begin(), change.takes.end());
+  args.insert(args.end(), change.removals.begin(), change.removals.end());
+  return args;
+}
+
+std::vector<std::vector<size_t>> CommitGroup::Grouped(
+    const std::vector<Key>& keys, const std::vector<Change>& changes) {
+  std::vector<std::vector<size_t>> groups;
+  int open[2] = {-1, -1};  // The group that takes puts; that takes no put.
+  for (size_t i = 0; i < keys.size(); ++i) {
+    int& group = open[changes[i].has_put ? 0 : 1];
+    if (group < 0 || groups[group].size() == kScriptKeysMax) {
+      group = static_cast<int>(groups.size());
+      groups.emplace_back();
+    }
+    groups[group].push_back(i);
+  }
+  return groups;
+}
+
+ScriptCall CommitGroup::CallFor(const std::vector<size_t>& places,
+                                const std::vector<Key>& keys,
+                                std::vector<Change>* changes) {
+  ScriptCall call;
+  call.script =
+      (*changes)[places[0]].has_put ? &CommitScript() : &CommitWhenFullScript();
+  absl::flat_hash_map<int, size_t> shards;  // Where in call.keys they start.
+  for (const size_t place : places) {
+    const int shard = ShardOf(keys[place].key);
+    const auto [it, fresh] = shards.try_emplace(shard, call.keys.size());
+    if (fresh) {
+      for (std::string& name : KeysOf(NamesOf(shard))) {
+        call.keys.push_back(std::move(name));
+      }
+    }
+    call.args.push_back(absl::StrCat(it->second));
+    for (std::string& arg : (*changes)[place].args) {
+      call.args.push_back(std::move(arg));
+    }
+  }
   return call;
 }
 
 absl::Status CommitGroup::Write() {
   std::vector<Key> keys;
   std::vector<Change> changes;
-  std::vector<ScriptCall> calls;
   for (Key& key : pending_) {
     std::optional<Change> change = DecideKey(&key);
     if (!change.has_value()) continue;
-    calls.push_back(CallFor(key, *change));
+    change->args = ArgsFor(key, *change);
     keys.push_back(std::move(key));
     changes.push_back(*std::move(change));
   }
   pending_.clear();
-  if (calls.empty()) return absl::OkStatus();
+  if (keys.empty()) return absl::OkStatus();
+  const std::vector<std::vector<size_t>> groups = Grouped(keys, changes);
+  std::vector<ScriptCall> calls;
+  for (const std::vector<size_t>& places : groups) {
+    calls.push_back(CallFor(places, keys, &changes));
+  }
   bool sent = false;
   const auto replies = session_->Call(calls, deadline_, &sent);
   if (!replies.ok()) {
@@ -253,10 +294,15 @@ absl::Status CommitGroup::Write() {
     pending_ = std::move(keys);
     return absl::OkStatus();
   }
-  for (size_t i = 0; i < keys.size(); ++i) {
-    ASSIGN_OR_RETURN(const bool done,
-                     Settle(&keys[i], std::move(changes[i]), (*replies)[i]));
-    if (!done) pending_.push_back(std::move(keys[i]));
+  for (size_t call = 0; call < groups.size(); ++call) {
+    const RedisReply& reply = (*replies)[call];
+    for (size_t i = 0; i < groups[call].size(); ++i) {
+      Key& key = keys[groups[call][i]];
+      ASSIGN_OR_RETURN(const bool done,
+                       Settle(&key, std::move(changes[groups[call][i]]),
+                              i < reply.list.size() ? reply.list[i] : reply));
+      if (!done) pending_.push_back(std::move(key));
+    }
   }
   return absl::OkStatus();
 }

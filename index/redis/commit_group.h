@@ -57,6 +57,7 @@ class CommitGroup {
     std::set<std::string> takes;         // Entries that leave the queue,
     std::set<std::string> removals;      // and those that enter it then.
     bool has_put = false;
+    std::vector<std::string> args;  // For the script.
     int64_t oldest_ms = INT64_MAX;  // Of the versions that have an age.
     std::vector<MutationResult> results;
   };
@@ -70,7 +71,14 @@ class CommitGroup {
                      bool full) const;
   // Nothing to write: all is settled, and in results_.
   std::optional<Change> DecideKey(Key* key);
-  ScriptCall CallFor(const Key& key, const Change& change) const;
+  // Its arguments for CommitScript(), without the first.
+  std::vector<std::string> ArgsFor(const Key& key, const Change& change) const;
+  // Which go into one script, as places in `keys`.
+  static std::vector<std::vector<size_t>> Grouped(
+      const std::vector<Key>& keys, const std::vector<Change>& changes);
+  static ScriptCall CallFor(const std::vector<size_t>& places,
+                            const std::vector<Key>& keys,
+                            std::vector<Change>* changes);
   // Sends what was decided; keys that are done leave pending_.
   absl::Status Write();
   // Whether the key is done. Not OK: its outcome is and stays unknown.
