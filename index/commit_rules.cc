@@ -58,31 +58,6 @@ absl::Status CheckPrecondition(const v1::Record* value,
   return absl::OkStatus();
 }
 
-template <typename ListA, typename ListB>
-bool SamePlaces(const ListA& a, const ListB& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const v1::SubvolumeId& x, const v1::SubvolumeId& y) {
-                      return x.volume_id() == y.volume_id() &&
-                             x.subvolume() == y.subvolume();
-                    });
-}
-
-// The blobs of `before` that lie where `after` has none.
-std::vector<Removal> Left(const std::string& key, const v1::Record& before,
-                          const v1::Record& after) {
-  const std::vector<Removal> kept = BlobsOf(key, after);
-  std::vector<Removal> left;
-  for (Removal& old : BlobsOf(key, before)) {
-    const bool stays =
-        std::any_of(kept.begin(), kept.end(), [&](const Removal& removal) {
-          return removal.volume_id == old.volume_id &&
-                 removal.blob.subvolume() == old.blob.subvolume();
-        });
-    if (!stays) left.push_back(std::move(old));
-  }
-  return left;
-}
-
 // Gives a tombstone the blobs that were written for it. Those that it named
 // before and no longer does are surplus.
 Decision SetTombstoneReplicas(const v1::Record* current,
@@ -95,29 +70,43 @@ Decision SetTombstoneReplicas(const v1::Record* current,
   decision.changes = true;
   decision.record = *current;
   *decision.record.mutable_replicas() = mutation.record.replicas();
-  decision.removals = Left(mutation.key, *current, decision.record);
+  const std::vector<Removal> kept = BlobsOf(mutation.key, decision.record);
+  for (Removal& old : BlobsOf(mutation.key, *current)) {
+    const bool stays =
+        std::any_of(kept.begin(), kept.end(), [&](const Removal& removal) {
+          return removal.volume_id == old.volume_id &&
+                 removal.blob.subvolume() == old.blob.subvolume();
+        });
+    if (!stays) decision.removals.push_back(std::move(old));
+  }
   return decision;
 }
 
-Decision Move(const v1::Record* current, const Mutation& mutation) {
-  const v1::Record& wanted = mutation.record;
-  if (current == nullptr || current->tombstone() != wanted.tombstone() ||
-      FromProto(current->version()) != FromProto(wanted.version())) {
+absl::Status IndexFull() {
+  return absl::ResourceExhaustedError(
+      "the index is full: give it more room (its disk, or Redis' maxmemory); "
+      "deletes still work");
+}
+
+// What was found on disk is taken as it is, but never over something newer.
+Decision Restore(const v1::Record* current, const Mutation& mutation,
+                 bool full) {
+  const base::Version version = FromProto(mutation.record.version());
+  if (current != nullptr && version < FromProto(current->version())) {
     return Refuse(OutOfOrder(current), current);
   }
-  if (SamePlaces(current->replicas(), wanted.replicas())) {
-    return Decision();  // The same commit came twice.
-  }
-  if (!SamePlaces(current->replicas(), mutation.replicas_before)) {
-    return Refuse(absl::AbortedError("the key's copies lie elsewhere by now"),
-                  current);
+  if (full && !mutation.record.tombstone()) {
+    return Refuse(IndexFull(), nullptr);
   }
   Decision decision;
   decision.changes = true;
-  decision.record = *current;
-  *decision.record.mutable_replicas() = wanted.replicas();
-  decision.takes = mutation.takes;
-  decision.removals = Left(mutation.key, *current, decision.record);
+  decision.record = mutation.record;
+  decision.removals = mutation.removals;
+  if (current != nullptr && version != FromProto(current->version())) {
+    for (Removal& old : BlobsOf(mutation.key, *current)) {
+      decision.removals.push_back(std::move(old));
+    }
+  }
   return decision;
 }
 
@@ -128,7 +117,9 @@ Decision Decide(const v1::Record* current, const Mutation& mutation,
   if (mutation.kind == Mutation::Kind::kTombstoneReplicas) {
     return SetTombstoneReplicas(current, mutation);
   }
-  if (mutation.kind == Mutation::Kind::kMove) return Move(current, mutation);
+  if (mutation.kind == Mutation::Kind::kRestore) {
+    return Restore(current, mutation, full);
+  }
   const bool is_delete = mutation.kind == Mutation::Kind::kDelete;
   const base::Version version = FromProto(mutation.record.version());
   if (current != nullptr && FromProto(current->version()) == version &&
@@ -151,10 +142,7 @@ Decision Decide(const v1::Record* current, const Mutation& mutation,
     return Refuse(std::move(holds), nullptr);
   }
   if (full && !is_delete) {
-    return Refuse(absl::ResourceExhaustedError(
-                      "the index is full: give it more room (its disk, or "
-                      "Redis' maxmemory); deletes still work"),
-                  nullptr);
+    return Refuse(IndexFull(), nullptr);
   }
   Decision decision;
   decision.changes = true;
@@ -168,11 +156,6 @@ Decision Decide(const v1::Record* current, const Mutation& mutation,
     decision.record.set_tombstone(false);
   }
   return decision;
-}
-
-Decision TargetGone(const v1::Record& current) {
-  return Refuse(absl::AbortedError("the removal queue has let go of the copy"),
-                &current);
 }
 
 std::vector<Removal> BlobsOf(const std::string& key, const v1::Record& record) {
@@ -190,7 +173,10 @@ std::vector<Removal> BlobsOf(const std::string& key, const v1::Record& record) {
 }
 
 bool KeepsValue(const Mutation& mutation) {
-  return mutation.kind == Mutation::Kind::kPut &&
+  const bool has_value = mutation.kind == Mutation::Kind::kPut ||
+                         (mutation.kind == Mutation::Kind::kRestore &&
+                          !mutation.record.tombstone());
+  return has_value &&
          (!mutation.inline_value.empty() || mutation.record.size_bytes() == 0);
 }
 

@@ -37,27 +37,24 @@ struct Removal {
   v1::BlobId blob;
 };
 
-// One write of one key. Exactly one of put and del.
+// One write of one key.
 struct Mutation {
   enum class Kind {
     kPut,     // Make `record` the newest.
     kDelete,  // Put a tombstone; record.version must be set, and only it.
     // A tombstone gets replicas: blobs that were written for it.
     kTombstoneReplicas,
-    // Copies of the current version lie elsewhere now: `record` names version,
-    // tombstone and the new replicas, the rest of the key stays as it is.
-    kMove,
+    // Make `record`, a value or a tombstone, the key's, whatever its age: for
+    // what was found on disk. `removals` enter the queue with it. One that has
+    // the version of the current record takes its place.
+    kRestore,
   };
   Kind kind = Kind::kPut;
   std::string key;
   v1::Record record;
   v1::Precondition precondition;
-  std::string inline_value;  // Kept if not empty, or if size_bytes is 0.
-  // kMove: the replicas that the record must have now, in their order, and the
-  // entries of this key that leave the removal queue in the same step: those
-  // that were put there before the new copies were made.
-  std::vector<v1::SubvolumeId> replicas_before;
-  std::vector<Removal> takes;
+  std::vector<Removal> removals;  // kRestore only.
+  std::string inline_value;       // Kept if not empty, or if size_bytes is 0.
 };
 
 // The outcome of one mutation.
@@ -66,17 +63,13 @@ struct MutationResult {
   // kOutOfRange: version more than kVersionAgeMax behind or kVersionAheadMax
   // ahead of index time. kFailedPrecondition. kNotFound: kDelete of a key that
   // has no value (a tombstone is none). kResourceExhausted: the store is full.
-  // kMove: kAborted when version or replicas are not those of before, or when
-  // an entry of `takes` is not in the queue (any more).
   // In all these nothing changed. A put whose version is the current one is
-  // OK, checked before preconditions: the same commit came twice. So is
-  // a kMove whose replicas are there already.
+  // OK, checked before preconditions: the same commit came twice.
   absl::Status status;
   v1::Record current;     // kAborted: in the way.
   bool replaced = false;  // kPut: there was a value before.
   // kDelete: every blob of the key that is queued for removal now, older
-  // entries of the queue included. kPut, kMove: the entries this write added;
-  // of a kMove these are the copies that the record no longer names.
+  // entries of the queue included. kPut: the entries this write added.
   std::vector<Removal> removals;
 };
 
@@ -144,6 +137,11 @@ class IndexStore {
   // how many were forgotten.
   virtual absl::StatusOr<int64_t> ForgetTombstones(int64_t before_ms,
                                                    int64_t limit) = 0;
+
+  // Empties the index, durably: records, values, tombstones and the removal
+  // queue. Facts and numbers stay. Not one step: after an error, or a crash, a
+  // part may be gone. REQUIRES: nobody else writes.
+  virtual absl::Status Clear() = 0;
 
   // --- Small durable facts: cluster id, map, mark, clock ---
 

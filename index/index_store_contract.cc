@@ -91,6 +91,22 @@ Mutation IndexStoreFixture::TombstoneReplicas(
   return mutation;
 }
 
+Mutation IndexStoreFixture::Restore(absl::string_view key, int64_t time_ms,
+                                    absl::string_view inline_value) {
+  Mutation mutation = Put(key, time_ms, inline_value);
+  mutation.kind = Mutation::Kind::kRestore;
+  mutation.record.mutable_replicas()->RemoveLast();
+  return mutation;
+}
+
+Mutation IndexStoreFixture::RestoreTombstone(absl::string_view key,
+                                             int64_t time_ms) {
+  Mutation mutation = TombstoneReplicas(key, time_ms, {1});
+  mutation.kind = Mutation::Kind::kRestore;
+  mutation.record.set_tombstone(true);
+  return mutation;
+}
+
 Removal IndexStoreFixture::Queued(uint32_t volume_id, absl::string_view key,
                                   int64_t time_ms, bool tombstone) {
   Removal removal;

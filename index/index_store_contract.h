@@ -48,6 +48,10 @@ class IndexStoreFixture : public testing::TestWithParam<MakeBackendUnderTest> {
   static Mutation Del(absl::string_view key, int64_t time_ms);
   static Mutation TombstoneReplicas(absl::string_view key, int64_t time_ms,
                                     const std::vector<uint32_t>& volume_ids);
+  // What a rebuild found: a value, or a tombstone, of volume 1 alone.
+  static Mutation Restore(absl::string_view key, int64_t time_ms,
+                          absl::string_view inline_value = "");
+  static Mutation RestoreTombstone(absl::string_view key, int64_t time_ms);
   static Removal Queued(uint32_t volume_id, absl::string_view key,
                         int64_t time_ms, bool tombstone = false);
 

@@ -30,6 +30,11 @@ constexpr int kValueTriesMax = 3;
 // Records between two visits of a walk's reader to Redis.
 constexpr int64_t kWalkGroup = 1000;
 
+std::vector<std::string> KeysOf(const ShardNames& names) {
+  return {names.records,    names.values,  names.removals,
+          names.tombstones, names.volumes, names.index_id};
+}
+
 class RedisIndexStore final : public IndexStore {
  public:
   explicit RedisIndexStore(std::unique_ptr<IndexSession> session)
@@ -52,6 +57,7 @@ class RedisIndexStore final : public IndexStore {
   absl::StatusOr<bool> HasRemoval(const Removal& removal) override;
   absl::StatusOr<int64_t> ForgetTombstones(int64_t before_ms,
                                            int64_t limit) override;
+  absl::Status Clear() override;
   absl::StatusOr<std::string> GetMeta(absl::string_view name) override {
     return session_->GetFact(name);
   }
@@ -451,6 +457,19 @@ absl::StatusOr<int64_t> RedisIndexStore::Forget(
   return std::count_if(
       replies.begin(), replies.end(),
       [](const RedisReply& reply) { return reply.text == kDone; });
+}
+
+absl::Status RedisIndexStore::Clear() {
+  std::vector<ScriptCall> calls;
+  for (int shard = 0; shard < kShards; ++shard) {
+    ScriptCall& call = calls.emplace_back();
+    call.script = &ClearScript();
+    call.keys = KeysOf(NamesOf(shard));
+  }
+  RETURN_IF_ERROR(session_->CallAgain(calls).status());
+  base::MutexLock lock(&mu_);
+  forget_from_.fill("");
+  return absl::OkStatus();
 }
 
 // --- Counts ----------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/table_properties_collectors.h>
+#include <rocksdb/write_batch.h>
 #include <rocksdb/write_buffer_manager.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -214,6 +215,30 @@ RocksDbDatabase::~RocksDbDatabase() {
     db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
   }
   db_->Close().PermitUncheckedError();
+}
+
+absl::Status RocksDbDatabase::AddClear(rocksdb::WriteBatch* batch) const {
+  for (rocksdb::ColumnFamilyHandle* const family :
+       {records(), values(), removals(), tombstones()}) {
+    // No key of ours begins with so many of the highest byte.
+    const std::string end(2 * base::kKeyBytesMax, '\xff');
+    RETURN_IF_ERROR(
+        FromRocksDb(batch->DeleteRange(family, "", end), "emptying the index"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbDatabase::DropDeleted() const {
+  for (rocksdb::ColumnFamilyHandle* const family :
+       {records(), values(), removals(), tombstones()}) {
+    rocksdb::CompactRangeOptions options;
+    options.bottommost_level_compaction =
+        rocksdb::BottommostLevelCompaction::kForce;
+    RETURN_IF_ERROR(
+        FromRocksDb(db_->CompactRange(options, family, nullptr, nullptr),
+                    "emptying the index"));
+  }
+  return absl::OkStatus();
 }
 
 int64_t RocksDbDatabase::FreeBytes() const {

@@ -5,6 +5,7 @@
 #define CAIRN_INDEX_ROCKSDB_ROCKSDB_DATABASE_H_
 
 #include <rocksdb/db.h>
+#include <rocksdb/write_batch.h>
 
 #include <memory>
 #include <string>
@@ -50,6 +51,12 @@ class RocksDbDatabase {
   rocksdb::ColumnFamilyHandle* tombstones() const { return families_[4]; }
   rocksdb::ColumnFamilyHandle* meta() const { return families_[5]; }
   const std::string& path() const { return path_; }
+
+  // Adds to `batch` that all but meta() is deleted.
+  absl::Status AddClear(rocksdb::WriteBatch* batch) const;
+  // Frees the room of what AddClear() has deleted: reads need not pass over it
+  // any more. Blocks.
+  absl::Status DropDeleted() const;
 
   // Free for this process on the file system of the index.
   int64_t FreeBytes() const;

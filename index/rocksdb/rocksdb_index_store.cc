@@ -39,15 +39,6 @@ std::string NumberName(absl::string_view name) {
   return absl::StrCat("number/", name);
 }
 
-absl::StatusOr<bool> HasAll(WriteGroup* write,
-                            const std::vector<Removal>& removals) {
-  for (const Removal& removal : removals) {
-    ASSIGN_OR_RETURN(const bool there, write->HasRemoval(removal));
-    if (!there) return false;
-  }
-  return true;
-}
-
 class RocksDbIndexStore final : public IndexStore {
  public:
   RocksDbIndexStore(std::unique_ptr<RocksDbDatabase> database, Counts counts,
@@ -70,6 +61,7 @@ class RocksDbIndexStore final : public IndexStore {
   absl::StatusOr<bool> HasRemoval(const Removal& removal) override;
   absl::StatusOr<int64_t> ForgetTombstones(int64_t before_ms,
                                            int64_t limit) override;
+  absl::Status Clear() override;
   absl::StatusOr<std::string> GetMeta(absl::string_view name) override;
   absl::Status SetMeta(absl::string_view name,
                        absl::string_view value) override;
@@ -246,8 +238,6 @@ absl::StatusOr<std::vector<MutationResult>> RocksDbIndexStore::Commit(
         continue;
       }
       Decision decision = Decide(of_key.get(), mutation, index_time_ms, full);
-      ASSIGN_OR_RETURN(const bool all_there, HasAll(&write, decision.takes));
-      if (!all_there) decision = TargetGone(*of_key.record);
       if (decision.changes) {
         RETURN_IF_ERROR(write.Apply(mutation, of_key.get(), decision));
         of_key.record = std::move(decision.record);
@@ -486,6 +476,23 @@ absl::StatusOr<int64_t> RocksDbIndexStore::ForgetTombstones(int64_t before_ms,
   }
   RETURN_IF_ERROR(Write(&write, synced()));
   return forgotten;
+}
+
+absl::Status RocksDbIndexStore::Clear() {
+  base::MutexLock lock(&write_mu_);
+  rocksdb::WriteBatch batch;
+  RETURN_IF_ERROR(database_->AddClear(&batch));
+  {
+    base::MutexLock counts(&counts_mu_);
+    AddClearCounts(*database_, counts_, &batch);
+  }
+  RETURN_IF_ERROR(WriteBatch(&batch, /*sync=*/true));
+  {
+    base::MutexLock counts(&counts_mu_);
+    counts_ = Counts();
+    forget_cursor_.clear();
+  }
+  return database_->DropDeleted();
 }
 
 absl::StatusOr<std::string> RocksDbIndexStore::GetMeta(absl::string_view name) {

@@ -53,6 +53,15 @@ absl::StatusOr<Counts> ReadCounts(const RocksDbDatabase& database) {
   return counts;
 }
 
+void AddClearCounts(const RocksDbDatabase& database, const Counts& before,
+                    rocksdb::WriteBatch* batch) {
+  batch->Delete(database.meta(), kKeysName);
+  batch->Delete(database.meta(), kTombstonesName);
+  for (const auto& [volume_id, count] : before.removals) {
+    batch->Delete(database.meta(), RemovalsName(volume_id));
+  }
+}
+
 absl::Status WriteGroup::Apply(const Mutation& mutation,
                                const v1::Record* current,
                                const Decision& decision) {
@@ -70,10 +79,7 @@ absl::Status WriteGroup::Apply(const Mutation& mutation,
     batch_.Put(database_->tombstones(),
                EncodeTombstone(record.version().time_ms(), mutation.key), "");
   }
-  if (mutation.kind != Mutation::Kind::kMove) PutValue(mutation, current);
-  for (const Removal& removal : decision.takes) {
-    RETURN_IF_ERROR(TakeRemoval(removal));
-  }
+  PutValue(mutation, current);
   for (const Removal& removal : decision.removals) {
     RETURN_IF_ERROR(AddRemoval(removal));
   }
@@ -93,8 +99,6 @@ void WriteGroup::PutValue(const Mutation& mutation, const v1::Record* current) {
 }
 
 absl::StatusOr<bool> WriteGroup::HasRemoval(const std::string& encoded) {
-  const auto touched = touched_.find(encoded);
-  if (touched != touched_.end()) return touched->second;
   rocksdb::PinnableSlice value;
   const rocksdb::Status status = database_->db()->Get(
       rocksdb::ReadOptions(), database_->removals(), encoded, &value);
@@ -105,21 +109,23 @@ absl::StatusOr<bool> WriteGroup::HasRemoval(const std::string& encoded) {
 
 absl::Status WriteGroup::AddRemoval(const Removal& removal) {
   std::string encoded = EncodeRemoval(removal);
+  if (touched_.contains(encoded)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const bool there, HasRemoval(encoded));
   if (there) return absl::OkStatus();
   batch_.Put(database_->removals(), encoded, "");
   ++change_.removals[removal.volume_id];
-  touched_[std::move(encoded)] = true;
+  touched_.insert(std::move(encoded));
   return absl::OkStatus();
 }
 
 absl::Status WriteGroup::TakeRemoval(const Removal& removal) {
   std::string encoded = EncodeRemoval(removal);
+  if (touched_.contains(encoded)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const bool there, HasRemoval(encoded));
   if (!there) return absl::OkStatus();
   batch_.Delete(database_->removals(), encoded);
   --change_.removals[removal.volume_id];
-  touched_[std::move(encoded)] = false;
+  touched_.insert(std::move(encoded));
   return absl::OkStatus();
 }
 
