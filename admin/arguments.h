@@ -31,6 +31,7 @@ struct Arguments {
   bool dry_run = false;                 // Of jobs.
   std::string rate;                     // Of jobs; as typed.
   bool repair = false;                  // verify
+  std::vector<std::string> without;     // rebuild: volumes and disks
   int64_t job_id = 0;                   // jobs cancel
   std::string shell;                    // completion
 };

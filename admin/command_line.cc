@@ -77,6 +77,7 @@ class Builder {
     AddRemove();
     AddCluster();
     AddVerify();
+    AddRebuild();
     AddJobs();
     AddCompletion();
   }
@@ -210,6 +211,20 @@ class Builder {
     verify->add_flag("--repair", args_.repair,
                      "make bad copies again from good ones, remove stray "
                      "files");
+  }
+
+  void AddRebuild() {
+    CLI::App* const rebuild =
+        Job(&line_.app, "rebuild",
+            "Make a lost index again from the files of all volumes; the "
+            "cluster serves when it is done",
+            &RunRebuild);
+    rebuild
+        ->add_option("--without", args_.without,
+                     "a volume (ID) or disk (ID/N) that is gone or away for "
+                     "long; without it the rebuild waits for all")
+        ->allow_extra_args(false)
+        ->type_name("ID");
   }
 
   void AddJobs() {

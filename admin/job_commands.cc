@@ -1,7 +1,12 @@
 #include "admin/job_commands.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "admin/human.h"
 #include "admin/job_call.h"
 #include "admin/job_text.h"
@@ -27,6 +32,28 @@ absl::StatusOr<v1::JobOptions> OptionsOf(const Arguments& arguments) {
   return options;
 }
 
+// Adds "1a2b3c4d" or "1a2b3c4d/2" to the request.
+absl::Status AddWithout(const std::string& text, v1::RebuildRequest* request) {
+  const std::vector<std::string> parts = absl::StrSplit(text, '/');
+  uint32_t id = 0;
+  int32_t subvolume = 0;
+  if (parts.size() > 2 || !absl::SimpleHexAtoi(parts[0], &id) || id == 0 ||
+      (parts.size() == 2 && !absl::SimpleAtoi(parts[1], &subvolume))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--without ", text,
+        ": give a volume as `cairn volume list` shows it (1a2b3c4d), or one "
+        "of its disks (1a2b3c4d/0)"));
+  }
+  if (parts.size() == 1) {
+    request->add_without_volume_ids(id);
+    return absl::OkStatus();
+  }
+  v1::SubvolumeId* const where = request->add_without_subvolumes();
+  where->set_volume_id(id);
+  where->set_subvolume(subvolume);
+  return absl::OkStatus();
+}
+
 // Runs a job of the kind that is called `name`.
 int RunJob(const Arguments& arguments, const std::string& name,
            GrpcJobCall::Start start) {
@@ -50,6 +77,20 @@ int RunVerify(const Arguments& arguments) {
   request.set_repair(arguments.repair);
   return RunJob(arguments, "verify", [&](auto* stub, auto* context) {
     return stub->Verify(context, request);
+  });
+}
+
+int RunRebuild(const Arguments& arguments) {
+  const auto options = OptionsOf(arguments);
+  if (!options.ok()) return Report(options.status());
+  v1::RebuildRequest request;
+  *request.mutable_options() = *options;
+  for (const std::string& text : arguments.without) {
+    const absl::Status added = AddWithout(text, &request);
+    if (!added.ok()) return Report(added);
+  }
+  return RunJob(arguments, "rebuild", [&](auto* stub, auto* context) {
+    return stub->Rebuild(context, request);
   });
 }
 

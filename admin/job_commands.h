@@ -10,6 +10,7 @@
 namespace cairn::admin {
 
 int RunVerify(const Arguments& arguments);
+int RunRebuild(const Arguments& arguments);
 
 int RunJobs(const Arguments& arguments);
 // kNo: no such job runs.

@@ -126,6 +126,13 @@ grpc::Status AdminService::Verify(grpc::ServerContext* context,
                 request->SerializeAsString(), writer);
 }
 
+grpc::Status AdminService::Rebuild(
+    grpc::ServerContext* context, const v1::RebuildRequest* request,
+    grpc::ServerWriter<v1::JobProgress>* writer) {
+  return RunJob(context, v1::JOB_KIND_REBUILD, request->options(),
+                request->SerializeAsString(), writer);
+}
+
 grpc::Status AdminService::ListJobs(grpc::ServerContext* context,
                                     const v1::ListJobsRequest* request,
                                     v1::ListJobsResponse* response) {

@@ -28,6 +28,9 @@ class AdminService final : public v1::AdminService::Service {
   grpc::Status Verify(grpc::ServerContext* context,
                       const v1::VerifyRequest* request,
                       grpc::ServerWriter<v1::JobProgress>* writer) override;
+  grpc::Status Rebuild(grpc::ServerContext* context,
+                       const v1::RebuildRequest* request,
+                       grpc::ServerWriter<v1::JobProgress>* writer) override;
   grpc::Status ListJobs(grpc::ServerContext* context,
                         const v1::ListJobsRequest* request,
                         v1::ListJobsResponse* response) override;

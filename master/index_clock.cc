@@ -61,8 +61,13 @@ absl::StatusOr<std::unique_ptr<IndexClock>> IndexClock::Open(
   }
   std::unique_ptr<IndexClock> clock(new IndexClock(index, std::move(sources)));
   clock->start_elapsed_ms_ = clock->sources_.elapsed_ms();
-  clock->start_ms_ = std::max(reserved_ms, clock->sources_.wall_ms() + lead_ms);
-  RETURN_IF_ERROR(clock->Store(clock->start_ms_ + kReserveMs));
+  const int64_t start_ms =
+      std::max(reserved_ms, clock->sources_.wall_ms() + lead_ms);
+  {
+    base::MutexLock lock(&clock->mu_);
+    clock->start_ms_ = start_ms;
+  }
+  RETURN_IF_ERROR(clock->Store(start_ms + kReserveMs));
   return clock;
 }
 
@@ -79,8 +84,23 @@ absl::Status IndexClock::Reserve() {
     if (now + kReserveMs / 2 < reserved_ms_) return absl::OkStatus();
   }
   // From the real time: while the clock stood still it fell behind.
+  return Store(FreeMs() + kReserveMs);
+}
+
+absl::Status IndexClock::AdvanceTo(int64_t ms) {
+  const int64_t behind_ms = ms - FreeMs();
+  if (behind_ms <= 0) return absl::OkStatus();
+  {
+    base::MutexLock lock(&mu_);
+    start_ms_ += behind_ms;
+  }
+  return Store(FreeMs() + kReserveMs);
+}
+
+int64_t IndexClock::FreeMs() {
   const int64_t elapsed = sources_.elapsed_ms() - start_elapsed_ms_;
-  return Store(start_ms_ + elapsed + kReserveMs);
+  base::MutexLock lock(&mu_);
+  return start_ms_ + elapsed;
 }
 
 absl::Status IndexClock::Release() {
@@ -93,9 +113,7 @@ absl::Status IndexClock::Release() {
 }
 
 absl::Status IndexClock::Store(int64_t reserved_ms) {
-  const int64_t elapsed = sources_.elapsed_ms() - start_elapsed_ms_;
-  const int64_t lead =
-      std::max<int64_t>(0, start_ms_ + elapsed - sources_.wall_ms());
+  const int64_t lead = std::max<int64_t>(0, FreeMs() - sources_.wall_ms());
   RETURN_IF_ERROR(
       index_->SetMeta(kMetaName, absl::StrCat(reserved_ms, " ", lead)));
   base::MutexLock lock(&mu_);

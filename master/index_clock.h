@@ -46,21 +46,29 @@ class IndexClock {
   // one thread. Blocks; writes to the index every kClockReserve / 2.
   absl::Status Reserve();
 
+  // Moves the clock on to `ms`, durably, unless it is there already: what was
+  // found on disk must not lie ahead of it. Blocks.
+  absl::Status AdvanceTo(int64_t ms);
+
   // Call at a clean stop: the next start goes on from here, not from the mark.
   // NowMs() stands still afterwards.
   absl::Status Release();
 
  private:
   IndexClock(index::IndexStore* index, Sources sources);
+  // What the clock would show with its mark far away.
+  int64_t FreeMs();
   absl::Status Store(int64_t reserved_ms);
 
   index::IndexStore* const index_;
   const Sources sources_;
-  // Set by Open(), before a second thread can see this object.
-  int64_t start_ms_ = 0;          // What the clock showed at the start,
-  int64_t start_elapsed_ms_ = 0;  // and sources_.elapsed_ms() then.
+  // What sources_.elapsed_ms() was at the start. Set by Open(), before a second
+  // thread can see this object.
+  int64_t start_elapsed_ms_ = 0;
 
   base::Mutex mu_;
+  // What the clock showed then; AdvanceTo() moves it on.
+  int64_t start_ms_ ABSL_GUARDED_BY(mu_) = 0;
   int64_t reserved_ms_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

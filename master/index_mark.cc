@@ -29,6 +29,12 @@ absl::StatusOr<std::unique_ptr<IndexMark>> IndexMark::Open(
   return mark;
 }
 
+absl::Status IndexMark::Restore(int64_t value) {
+  RETURN_IF_ERROR(index_->SetMeta(kMetaName, absl::StrCat(value)));
+  value_.store(value);
+  return absl::OkStatus();
+}
+
 absl::Status IndexMark::Advance() {
   if (!dirty_.exchange(false)) return absl::OkStatus();
   const int64_t next = value_.load() + 1;

@@ -28,6 +28,10 @@ class IndexMark {
   // Something was committed.
   void NoteCommit() { dirty_.store(true); }
 
+  // Moves the mark on to `value`, durably: the index is believed again by
+  // volumes that have a lower one. Blocks. Not at the same time as Advance().
+  absl::Status Restore(int64_t value);
+
   // If something was committed since the last call, moves the mark on, durably.
   // Call every heartbeat interval, from one thread, and only while the index
   // is not lost: a mark that grows there would hide the loss. Blocks.

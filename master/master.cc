@@ -52,6 +52,7 @@ absl::Status Master::Open(const ClusterSettings& settings) {
   earlier_master_ = IsFormed(map);
   membership.map = std::move(map);
   membership.fencing_number = fencing_number_;
+  ASSIGN_OR_RETURN(membership.lost, RebuildJob::HasBegun(index_));
   membership_ = std::make_unique<Membership>(std::move(membership));
   return absl::OkStatus();
 }
@@ -113,7 +114,21 @@ void Master::MakeJobs() {
     removals_->NoteBacklog(volume_id);
   };
   verify_ = std::make_unique<VerifyJob>(std::move(verify));
+  RebuildJob::Options rebuild;
+  rebuild.index = index_;
+  rebuild.membership = membership_.get();
+  rebuild.clock = clock_.get();
+  rebuild.mark = mark_.get();
+  rebuild.on_done = [this] {
+    for (const v1::Volume& volume : membership_->view()->map.volumes()) {
+      removals_->NoteBacklog(volume.volume_id());
+    }
+  };
+  rebuild_ = std::make_unique<RebuildJob>(std::move(rebuild));
   jobs_ = std::make_unique<JobRunner>(index_);
+  jobs_->Register(v1::JOB_KIND_REBUILD, [this](JobContext* context) {
+    return rebuild_->Run(context);
+  });
   jobs_->Register(v1::JOB_KIND_VERIFY, [this](JobContext* context) {
     return verify_->Run(context);
   });

@@ -26,6 +26,7 @@
 #include "master/index_clock.h"
 #include "master/index_mark.h"
 #include "master/jobs/job_runner.h"
+#include "master/jobs/rebuild_job.h"
 #include "master/jobs/verify_job.h"
 #include "master/lease_table.h"
 #include "master/membership.h"
@@ -88,6 +89,7 @@ class Master {
   std::unique_ptr<client::StoreClient> store_;
   std::unique_ptr<BatchHandler> batches_;
   std::unique_ptr<MetadataService> metadata_service_;
+  std::unique_ptr<RebuildJob> rebuild_;
   std::unique_ptr<VerifyJob> verify_;
   std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<AdminService> admin_service_;

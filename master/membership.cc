@@ -45,6 +45,7 @@ Membership::Membership(Options options)
       stored_epoch_(options.map.epoch()),
       map_(std::move(options.map)) {
   base::MutexLock lock(&mu_);
+  if (options.lost) LoseLocked("its rebuild has not ended");
   // Volumes keep the state they had until they had time to come back.
   for (const v1::Volume& volume : map_.volumes()) {
     sessions_[volume.volume_id()].last_beat =
@@ -350,6 +351,41 @@ absl::Status Membership::Publish() {
   return absl::OkStatus();
 }
 
+bool Membership::HadTimeToJoin() {
+  base::MutexLock lock(&mu_);
+  return now_() - started_ >= base::kStartGrace / 2;
+}
+
+absl::Status Membership::Recover(v1::ClusterMap map) {
+  v1::ClusterMap stored;
+  {
+    base::MutexLock lock(&mu_);
+    lost_ = true;  // Until the map is durable, also without guests.
+    map.set_epoch(std::max(map.epoch(), map_.epoch()) + 1);
+    for (const auto& [id, guest] : guests_) sessions_[id] = guest.session;
+    guests_.clear();
+    map_ = std::move(map);
+    for (const v1::Volume& volume : map_.volumes()) {
+      // One that is not here gets as long as it has always had.
+      Session& session = sessions_[volume.volume_id()];
+      if (session.session_id == 0) session.last_beat = now_();
+    }
+    stored = map_;
+  }
+  {
+    base::MutexLock publish(&publish_mu_);
+    RETURN_IF_ERROR(StoreMap(index_, stored));
+    stored_epoch_ = stored.epoch();
+  }
+  {
+    base::MutexLock lock(&mu_);
+    lost_ = false;
+    member_joined_ = true;
+    settled_ = true;
+  }
+  return Publish();
+}
+
 Membership::View Membership::view() {
   base::MutexLock lock(&mu_);
   return view_;
@@ -375,6 +411,12 @@ absl::Status Membership::CheckServing() {
 }
 
 std::vector<v1::Volume> Membership::Volumes() {
+  std::vector<v1::Volume> volumes = VolumesWithSecrets();
+  for (v1::Volume& volume : volumes) volume.clear_signing_secret();
+  return volumes;
+}
+
+std::vector<v1::Volume> Membership::VolumesWithSecrets() {
   std::vector<v1::Volume> volumes;
   base::MutexLock lock(&mu_);
   for (const v1::Volume& volume : map_.volumes()) volumes.push_back(volume);
@@ -384,7 +426,6 @@ std::vector<v1::Volume> Membership::Volumes() {
       volumes.back().set_state(v1::VOLUME_STATE_DOWN);
     }
   }
-  for (v1::Volume& volume : volumes) volume.clear_signing_secret();
   std::sort(volumes.begin(), volumes.end(),
             [](const v1::Volume& a, const v1::Volume& b) {
               return a.volume_id() < b.volume_id();

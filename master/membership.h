@@ -42,6 +42,7 @@ class Membership {
     IndexMark* mark = nullptr;
     v1::ClusterMap map;          // From OpenCluster().
     int64_t fencing_number = 0;  // Handed to agents.
+    bool lost = false;           // A rebuild of the index has begun.
     Now now;                     // Empty: the monotonic clock.
   };
   explicit Membership(Options options);
@@ -76,8 +77,18 @@ class Membership {
   // whether the volumes bear the index out.
   bool settling();
 
+  // False: agents that run may still be on their way to join, since the master
+  // has only just started.
+  bool HadTimeToJoin();
+  // Ends the loss of the index: it has been made again, for the cluster of
+  // `map`, which becomes the map, durably. Volumes of it that are here are
+  // members from now on, without joining again; all others have to join.
+  // Blocks. Not OK: the index is still lost.
+  absl::Status Recover(v1::ClusterMap map);
+
   // Volumes with the newest fill levels, guests included, without secrets.
   std::vector<v1::Volume> Volumes();
+  std::vector<v1::Volume> VolumesWithSecrets();
 
  private:
   struct Session {

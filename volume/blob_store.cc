@@ -376,11 +376,16 @@ absl::StatusOr<BlobStore::OpenBlob> BlobStore::Open(const v1::BlobId& blob) {
 
 absl::Status BlobStore::Read(const OpenBlob& blob, int64_t offset, int64_t size,
                              std::string* out) {
+  return ReadFully(blob.file.get(), offset, size, out);
+}
+
+absl::Status BlobStore::ReadFully(int fd, int64_t offset, int64_t size,
+                                  std::string* out) {
   out->resize(size);
   int64_t filled = 0;
   while (filled < size) {
-    const ssize_t count = file_system_->PRead(
-        blob.file.get(), out->data() + filled, size - filled, offset + filled);
+    const ssize_t count = file_system_->PRead(fd, out->data() + filled,
+                                              size - filled, offset + filled);
     if (count < 0) {
       if (errno == EINTR) continue;
       // One bad sector is for repair; writes find out about a bad disk.
@@ -394,7 +399,8 @@ absl::Status BlobStore::Read(const OpenBlob& blob, int64_t offset, int64_t size,
 }
 
 absl::StatusOr<v1::StatBlobResponse> BlobStore::Describe(
-    Disk* disk, absl::string_view directory, const std::string& file_name) {
+    Disk* disk, absl::string_view directory, const std::string& file_name,
+    int64_t value_bytes_max) {
   const std::string path = absl::StrCat(directory, "/", file_name);
   const UniqueFd file(
       file_system_->OpenAt(disk->fd(), path.c_str(), O_RDONLY, 0));
@@ -427,7 +433,22 @@ absl::StatusOr<v1::StatBlobResponse> BlobStore::Describe(
   response.set_replicas(xattr->replicas);
   response.set_whole(xattr->size_bytes == info.st_size &&
                      xattr->tombstone == parsed.tombstone);
+  if (response.whole() && info.st_size > 0 && info.st_size <= value_bytes_max) {
+    RETURN_IF_ERROR(ReadValue(file.get(), &response));
+  }
   return response;
+}
+
+absl::Status BlobStore::ReadValue(int fd, v1::StatBlobResponse* response) {
+  std::string* const value = response->mutable_value();
+  const absl::Status read = ReadFully(fd, 0, response->size_bytes(), value);
+  if (read.ok() && base::Xxh3(*value) == response->digest().xxh3()) {
+    return read;
+  }
+  // What is wrong with one blob is for verify; the list goes on.
+  value->clear();
+  response->set_whole(false);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::StatBlobResponse> BlobStore::Stat(const v1::BlobId& blob) {
@@ -439,9 +460,8 @@ absl::StatusOr<v1::StatBlobResponse> BlobStore::Stat(const v1::BlobId& blob) {
   return response;
 }
 
-absl::Status BlobStore::ListDirectory(
-    Disk* disk, absl::string_view directory, bool unmarked_only,
-    const std::function<bool(v1::StatBlobResponse)>& each, bool* more) {
+absl::Status BlobStore::ListDirectory(Disk* disk, absl::string_view directory,
+                                      const Visit& visit, bool* more) {
   const std::string path(directory);
   const int fd =
       file_system_->OpenAt(disk->fd(), path.c_str(), O_RDONLY | O_DIRECTORY, 0);
@@ -455,11 +475,12 @@ absl::Status BlobStore::ListDirectory(
     const std::string name = entry->d_name;
     if (!base::ParseBlobFileName(name).ok()) continue;
     struct stat info;
-    if (unmarked_only && (file_system_->FStatAt(fd, name.c_str(), &info) != 0 ||
-                          IsCommitted(info))) {
+    if (visit.unmarked_only &&
+        (file_system_->FStatAt(fd, name.c_str(), &info) != 0 ||
+         IsCommitted(info))) {
       continue;
     }
-    auto blob = Describe(disk, directory, name);
+    auto blob = Describe(disk, directory, name, visit.value_bytes_max);
     if (absl::IsNotFound(blob.status())) continue;  // Just removed.
     RETURN_IF_ERROR(blob.status());
     // A file that somebody put elsewhere, or whose key is lost, is no blob.
@@ -471,7 +492,7 @@ absl::Status BlobStore::ListDirectory(
                        directory, "/", name);
       continue;
     }
-    *more = each(*std::move(blob));
+    *more = visit.each(*std::move(blob));
     if (!*more) return absl::OkStatus();
   }
   return errno == 0 ? absl::OkStatus()
@@ -479,12 +500,17 @@ absl::Status BlobStore::ListDirectory(
 }
 
 absl::Status BlobStore::List(
-    int subvolume, const std::function<bool(v1::StatBlobResponse)>& each) {
+    int subvolume, const ListOptions& options,
+    const std::function<bool(v1::StatBlobResponse)>& each,
+    const std::function<bool(int)>& directory_done) {
   ASSIGN_OR_RETURN(Disk* const disk, FindDisk(subvolume));
+  const Visit visit = {/*unmarked_only=*/false, options.value_bytes_max, each};
   bool more = true;
-  for (int i = 0; more && i < base::kDirectoriesPerSubvolume; ++i) {
+  for (int i = options.first_directory;
+       more && i < base::kDirectoriesPerSubvolume; ++i) {
     RETURN_IF_ERROR(
-        ListDirectory(disk, absl::StrFormat("%02x", i), false, each, &more));
+        ListDirectory(disk, absl::StrFormat("%02x", i), visit, &more));
+    more = more && directory_done(i + 1);
   }
   return absl::OkStatus();
 }
@@ -500,9 +526,10 @@ absl::Status BlobStore::FindUnmarked(int subvolume) {
     }
     return true;
   };
+  const Visit visit = {/*unmarked_only=*/true, /*value_bytes_max=*/0, add};
   for (int i = 0; i < base::kDirectoriesPerSubvolume; ++i) {
     RETURN_IF_ERROR(
-        ListDirectory(disk, absl::StrFormat("%02x", i), true, add, &more));
+        ListDirectory(disk, absl::StrFormat("%02x", i), visit, &more));
   }
   return absl::OkStatus();
 }

@@ -93,9 +93,16 @@ class BlobStore {
   // `whole` = false and neither digest nor metadata.
   absl::StatusOr<v1::StatBlobResponse> Stat(const v1::BlobId& blob);
 
-  // Calls `each` for every blob of the subvolume, until it returns false.
-  absl::Status List(int subvolume,
-                    const std::function<bool(v1::StatBlobResponse)>& each);
+  // Calls `each` for every blob of the subvolume, and `directory_done` after
+  // each directory with the number of the next one, until one returns false.
+  // See ListBlobsRequest for the options.
+  struct ListOptions {
+    int first_directory = 0;
+    int64_t value_bytes_max = 0;
+  };
+  absl::Status List(int subvolume, const ListOptions& options,
+                    const std::function<bool(v1::StatBlobResponse)>& each,
+                    const std::function<bool(int)>& directory_done);
 
   // Finds the blobs that are not marked, as after an unclean stop, and adds
   // them to unmarked(). Long: it visits each file.
@@ -124,12 +131,22 @@ class BlobStore {
                                      absl::string_view xattr);
   absl::Status FillFile(const BlobPlace& place, const v1::SmallPutOp& op,
                         absl::string_view xattr, int fd);
+  // With the value, if it has at most `value_bytes_max` bytes.
   absl::StatusOr<v1::StatBlobResponse> Describe(Disk* disk,
                                                 absl::string_view directory,
-                                                const std::string& file_name);
-  absl::Status ListDirectory(
-      Disk* disk, absl::string_view directory, bool unmarked_only,
-      const std::function<bool(v1::StatBlobResponse)>& each, bool* more);
+                                                const std::string& file_name,
+                                                int64_t value_bytes_max = 0);
+  absl::Status ReadFully(int fd, int64_t offset, int64_t size,
+                         std::string* out);
+  // Of a blob that looks whole; it is not if its bytes are others.
+  absl::Status ReadValue(int fd, v1::StatBlobResponse* response);
+  struct Visit {
+    bool unmarked_only = false;
+    int64_t value_bytes_max = 0;
+    std::function<bool(v1::StatBlobResponse)> each;
+  };
+  absl::Status ListDirectory(Disk* disk, absl::string_view directory,
+                             const Visit& visit, bool* more);
   absl::Status SyncOne(const Unsynced& change);
   void SyncFileSystems(absl::Span<Unsynced* const> changes,
                        std::vector<absl::Status>* results);

@@ -6,9 +6,12 @@
 #include <sys/xattr.h>
 
 #include <cerrno>
+#include <map>
 #include <set>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "base/blob_name.h"
 #include "volume/blob_store_fixture.h"
 
 namespace cairn::volume {
@@ -326,24 +329,77 @@ TEST_F(BlobStoreTest, AListingHoldsEachBlobOnceWithItsWholeKey) {
   ASSERT_EQ(rename(from.c_str(), to.c_str()), 0);
 
   std::multiset<std::string> keys;
-  ASSERT_TRUE(store_
-                  ->List(0,
-                         [&](const v1::StatBlobResponse& blob) {
-                           keys.insert(blob.blob().key());
-                           EXPECT_TRUE(blob.whole());
-                           return true;
-                         })
-                  .ok());
+  int directories = 0;
+  const auto count = [&](int next) { return ++directories == next; };
+  const absl::Status listed = store_->List(
+      0, {},
+      [&](const v1::StatBlobResponse& blob) {
+        keys.insert(blob.blob().key());
+        EXPECT_TRUE(blob.whole());
+        EXPECT_EQ(blob.value(), "") << "nobody asked for it";
+        return true;
+      },
+      count);
+  ASSERT_TRUE(listed.ok()) << listed;
   EXPECT_THAT(keys, testing::UnorderedElementsAre(long_key, odd_key, odd_key));
+  EXPECT_EQ(directories, 256);
   int calls = 0;
-  ASSERT_TRUE(store_
-                  ->List(0,
-                         [&](const v1::StatBlobResponse&) {
-                           ++calls;
-                           return false;
-                         })
-                  .ok());
+  const auto stop = [&](const v1::StatBlobResponse&) { return ++calls < 1; };
+  ASSERT_TRUE(store_->List(0, {}, stop, [](int) { return true; }).ok());
   EXPECT_EQ(calls, 1);
+}
+
+TEST_F(BlobStoreTest, AListBeginsWithTheDirectoryAskedFor) {
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(Put(Blob(absl::StrCat(i)), "v").ok());
+  }
+  BlobStore::ListOptions options;
+  options.first_directory = 100;
+  std::set<std::string> found;
+  int first_done = 0;
+  ASSERT_TRUE(store_
+                  ->List(
+                      0, options,
+                      [&](const v1::StatBlobResponse& blob) {
+                        found.insert(blob.blob().key());
+                        return true;
+                      },
+                      [&](int next) {
+                        if (first_done == 0) first_done = next;
+                        return true;
+                      })
+                  .ok());
+  EXPECT_EQ(first_done, 101);
+  for (int i = 0; i < 100; ++i) {
+    const std::string key = absl::StrCat(i);
+    const bool late = base::BlobDirectory(key) >= "64";
+    EXPECT_EQ(found.count(key), late ? 1u : 0u) << key;
+  }
+}
+
+TEST_F(BlobStoreTest, SmallValuesComeWithTheListIfTheyAreGood) {
+  ASSERT_TRUE(Put(Blob("four"), "1234").ok());
+  ASSERT_TRUE(Put(Blob("five"), "12345").ok());
+  ASSERT_TRUE(Put(Blob("bad"), "123").ok());
+  const int fd = open(Path(Blob("bad")).c_str(), O_WRONLY);
+  ASSERT_EQ(pwrite(fd, "X", 1, 0), 1);
+  close(fd);
+  BlobStore::ListOptions options;
+  options.value_bytes_max = 4;
+  std::map<std::string, std::string> values;
+  ASSERT_TRUE(store_
+                  ->List(
+                      0, options,
+                      [&](const v1::StatBlobResponse& blob) {
+                        values[blob.blob().key()] =
+                            blob.whole() ? "=" + blob.value() : "not whole";
+                        return true;
+                      },
+                      [](int) { return true; })
+                  .ok());
+  EXPECT_EQ(values["four"], "=1234");
+  EXPECT_EQ(values["five"], "=") << "larger than asked for";
+  EXPECT_EQ(values["bad"], "not whole");
 }
 
 TEST_F(BlobStoreTest, UnmarkedBlobsAreFoundAgainAfterAnUncleanStop) {

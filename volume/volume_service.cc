@@ -103,18 +103,19 @@ class VolumeServer::Service final
     const absl::Status call =
         server_->CheckCall(request->volume_id(), /*write=*/false);
     if (!call.ok()) return rpc::ToGrpc(call);
-    v1::ListBlobsResponse page;
-    bool open = true;
-    const absl::Status status = server_->store_->List(
-        request->subvolume(), [&](v1::StatBlobResponse blob) {
-          page.add_blobs()->Swap(&blob);
-          if (page.blobs_size() < base::kListBlobsPage) return true;
-          open = writer->Write(page) && !context->IsCancelled();
-          page.clear_blobs();
-          return open;
-        });
-    if (status.ok() && open && page.blobs_size() > 0) writer->Write(page);
-    return rpc::ToGrpc(status);
+    return rpc::ToGrpc(SendList(*request, context, writer));
+  }
+
+  grpc::Status GetVolumeState(grpc::ServerContext*,
+                              const v1::GetVolumeStateRequest* request,
+                              v1::GetVolumeStateResponse* response) override {
+    const absl::Status call =
+        server_->CheckCall(request->volume_id(), /*write=*/false);
+    if (!call.ok()) return rpc::ToGrpc(call);
+    response->set_cluster_id(server_->directory_->cluster_id());
+    *response->mutable_map() = server_->directory_->cluster_map();
+    response->set_mark(server_->directory_->mark());
+    return grpc::Status::OK;
   }
 
   grpc::Status Copy(grpc::ServerContext* context,
@@ -180,6 +181,42 @@ class VolumeServer::Service final
       }
     }
     return absl::CancelledError("the upload ended before its trailer");
+  }
+
+  absl::Status SendList(const v1::ListBlobsRequest& request,
+                        grpc::ServerContext* context,
+                        grpc::ServerWriter<v1::ListBlobsResponse>* writer) {
+    const BlobStore::ListOptions options = {request.first_directory(),
+                                            request.value_bytes_max()};
+    if (options.first_directory < 0 ||
+        options.first_directory >= base::kDirectoriesPerSubvolume ||
+        options.value_bytes_max < 0 ||
+        options.value_bytes_max > base::kInlineBytesMax) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "first_directory is 0 to ", base::kDirectoriesPerSubvolume - 1,
+          ", value_bytes_max 0 to ", base::kInlineBytesMax));
+    }
+    v1::ListBlobsResponse page;
+    int64_t value_bytes = 0;
+    const auto flush = [&] {
+      const bool open = writer->Write(page) && !context->IsCancelled();
+      page.clear_blobs();
+      value_bytes = 0;
+      return open;
+    };
+    const auto add = [&](v1::StatBlobResponse blob) {
+      value_bytes += static_cast<int64_t>(blob.value().size());
+      page.add_blobs()->Swap(&blob);
+      return (page.blobs_size() < base::kListBlobsPage &&
+              value_bytes < base::kPieceBytes) ||
+             flush();
+    };
+    const auto directory_done = [&](int next) {
+      page.set_directories_done(next);
+      return flush();
+    };
+    return server_->store_->List(request.subvolume(), options, add,
+                                 directory_done);
   }
 
   absl::Status Send(const v1::GetBlobRequest& request,

@@ -243,6 +243,43 @@ TEST_F(VolumeServiceTest, AListingIsPaged) {
   }
   EXPECT_TRUE(reader->Finish().ok());
   EXPECT_THAT(keys, SizeIs(1200));
+  EXPECT_EQ(page.directories_done(), 256);
+}
+
+TEST_F(VolumeServiceTest, AListsOptionsHaveLimits) {
+  const auto list = [&](int first_directory, int64_t value_bytes_max) {
+    v1::ListBlobsRequest request;
+    request.set_volume_id(id());
+    request.set_first_directory(first_directory);
+    request.set_value_bytes_max(value_bytes_max);
+    grpc::ClientContext context;
+    const auto reader = stub_->List(&context, request);
+    v1::ListBlobsResponse page;
+    while (reader->Read(&page)) continue;
+    return reader->Finish().error_code();
+  };
+  EXPECT_EQ(list(0, 0), grpc::StatusCode::OK);
+  EXPECT_EQ(list(255, 65536), grpc::StatusCode::OK);
+  EXPECT_EQ(list(-1, 0), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(list(256, 0), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(list(0, -1), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(list(0, 65537), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(VolumeServiceTest, TheVolumeTellsWhatItKnowsOfItsCluster) {
+  v1::ClusterMap map;
+  map.set_cluster_id("cluster");
+  map.set_epoch(7);
+  ASSERT_TRUE(directory_->StoreClusterMap(map).ok());
+  ASSERT_TRUE(directory_->StoreMark(9).ok());
+  v1::GetVolumeStateRequest request;
+  request.set_volume_id(id());
+  v1::GetVolumeStateResponse response;
+  grpc::ClientContext context;
+  ASSERT_TRUE(stub_->GetVolumeState(&context, request, &response).ok());
+  EXPECT_EQ(response.cluster_id(), "cluster");
+  EXPECT_EQ(response.map().epoch(), 7);
+  EXPECT_EQ(response.mark(), 9);
 }
 
 TEST_F(VolumeServiceTest, StatTellsOfOneBlob) {

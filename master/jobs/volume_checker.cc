@@ -43,6 +43,14 @@ absl::Status VolumeChecker::List(
   return stopped.ok() ? finished : stopped;
 }
 
+absl::Status VolumeChecker::GetState(v1::GetVolumeStateResponse* response) {
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + base::kBlobOpDeadline));
+  v1::GetVolumeStateRequest request;
+  request.set_volume_id(volume_id_);
+  return rpc::FromGrpc(stub_->GetVolumeState(&context, request, response));
+}
+
 absl::StatusOr<bool> VolumeChecker::Exists(const v1::BlobId& blob) {
   grpc::ClientContext context;
   context.set_deadline(

@@ -31,6 +31,9 @@ class VolumeChecker {
       int subvolume,
       const std::function<absl::Status(const v1::ListBlobsResponse&)>& each);
 
+  // What the volume knows of its cluster.
+  absl::Status GetState(v1::GetVolumeStateResponse* response);
+
   // Whether there is such a file.
   absl::StatusOr<bool> Exists(const v1::BlobId& blob);
 
