@@ -87,6 +87,33 @@ inline constexpr int kVerifyBlobsMax = 1000;
 // disk reads under load.
 inline constexpr absl::Duration kVerifyDeadlineMin = absl::Seconds(30);
 inline constexpr int64_t kVerifyBytesPerSecondMin = 1 << 20;
+// Keys whose places are planned at once: 5,000 records of 200 B are 1 MB, and
+// a plan takes about 10 ms.
+inline constexpr int kMovePlanKeys = 5000;
+// Copies that one CopyBlobs call makes, and their bytes unless one alone has
+// more: one group commit of the agent.
+inline constexpr int kMoveGroupKeys = kBatchOpsMax;
+inline constexpr int64_t kMoveGroupBytes = kBatchBytesMax;
+// Groups under way at once: while one is being synced another is read, and
+// clients still find room between them.
+inline constexpr int kMoveGroupsMax = 4;
+// How often a key that was replaced while it was moved is planned again; the
+// next round of the job takes it up then.
+inline constexpr int kMovePlansMax = 4;
+// A drain looks for what writes under way brought so often, at most.
+inline constexpr int kDrainRoundsMax = 10;
+// How long a drain waits for the last blobs to be unlinked without one going.
+inline constexpr absl::Duration kDrainStallMax = absl::Seconds(120);
+// A volume that is down longer than this has its copies made again elsewhere:
+// longer than a restart of a machine.
+inline constexpr absl::Duration kRepairAfterDefault = absl::Minutes(10);
+inline constexpr absl::Duration kRepairAfterMin = absl::Seconds(1);
+// What a repair that starts by itself moves in a second: half of what a
+// gigabit carries, so that clients keep the other half.
+inline constexpr int64_t kRepairRateDefault = int64_t{64} << 20;
+// Keys with too few live copies are counted anew at most this often, and not
+// for more than a tenth of the time.
+inline constexpr absl::Duration kReplicaCountPause = absl::Seconds(5);
 
 // --- Leases ----------------------------------------------------------------
 

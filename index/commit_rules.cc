@@ -58,6 +58,31 @@ absl::Status CheckPrecondition(const v1::Record* value,
   return absl::OkStatus();
 }
 
+template <typename ListA, typename ListB>
+bool SamePlaces(const ListA& a, const ListB& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const v1::SubvolumeId& x, const v1::SubvolumeId& y) {
+                      return x.volume_id() == y.volume_id() &&
+                             x.subvolume() == y.subvolume();
+                    });
+}
+
+// The blobs of `before` that lie where `after` has none.
+std::vector<Removal> Left(const std::string& key, const v1::Record& before,
+                          const v1::Record& after) {
+  const std::vector<Removal> kept = BlobsOf(key, after);
+  std::vector<Removal> left;
+  for (Removal& old : BlobsOf(key, before)) {
+    const bool stays =
+        std::any_of(kept.begin(), kept.end(), [&](const Removal& removal) {
+          return removal.volume_id == old.volume_id &&
+                 removal.blob.subvolume() == old.blob.subvolume();
+        });
+    if (!stays) left.push_back(std::move(old));
+  }
+  return left;
+}
+
 // Gives a tombstone the blobs that were written for it. Those that it named
 // before and no longer does are surplus.
 Decision SetTombstoneReplicas(const v1::Record* current,
@@ -70,15 +95,29 @@ Decision SetTombstoneReplicas(const v1::Record* current,
   decision.changes = true;
   decision.record = *current;
   *decision.record.mutable_replicas() = mutation.record.replicas();
-  const std::vector<Removal> kept = BlobsOf(mutation.key, decision.record);
-  for (Removal& old : BlobsOf(mutation.key, *current)) {
-    const bool stays =
-        std::any_of(kept.begin(), kept.end(), [&](const Removal& removal) {
-          return removal.volume_id == old.volume_id &&
-                 removal.blob.subvolume() == old.blob.subvolume();
-        });
-    if (!stays) decision.removals.push_back(std::move(old));
+  decision.removals = Left(mutation.key, *current, decision.record);
+  return decision;
+}
+
+Decision Move(const v1::Record* current, const Mutation& mutation) {
+  const v1::Record& wanted = mutation.record;
+  if (current == nullptr || current->tombstone() != wanted.tombstone() ||
+      FromProto(current->version()) != FromProto(wanted.version())) {
+    return Refuse(OutOfOrder(current), current);
   }
+  if (SamePlaces(current->replicas(), wanted.replicas())) {
+    return Decision();  // The same commit came twice.
+  }
+  if (!SamePlaces(current->replicas(), mutation.replicas_before)) {
+    return Refuse(absl::AbortedError("the key's copies lie elsewhere by now"),
+                  current);
+  }
+  Decision decision;
+  decision.changes = true;
+  decision.record = *current;
+  *decision.record.mutable_replicas() = wanted.replicas();
+  decision.takes = mutation.takes;
+  decision.removals = Left(mutation.key, *current, decision.record);
   return decision;
 }
 
@@ -117,6 +156,7 @@ Decision Decide(const v1::Record* current, const Mutation& mutation,
   if (mutation.kind == Mutation::Kind::kTombstoneReplicas) {
     return SetTombstoneReplicas(current, mutation);
   }
+  if (mutation.kind == Mutation::Kind::kMove) return Move(current, mutation);
   if (mutation.kind == Mutation::Kind::kRestore) {
     return Restore(current, mutation, full);
   }
@@ -156,6 +196,11 @@ Decision Decide(const v1::Record* current, const Mutation& mutation,
     decision.record.set_tombstone(false);
   }
   return decision;
+}
+
+Decision TargetGone(const v1::Record& current) {
+  return Refuse(absl::AbortedError("the removal queue has let go of the copy"),
+                &current);
 }
 
 std::vector<Removal> BlobsOf(const std::string& key, const v1::Record& record) {

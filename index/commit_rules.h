@@ -21,12 +21,18 @@ struct Decision {
   v1::Record record;
   // These enter the removal queue.
   std::vector<Removal> removals;
+  // These leave it, before the others enter. The store must find each of them
+  // there; else TargetGone() is what was decided.
+  std::vector<Removal> takes;
 };
 
 // `current` is the key's record, a tombstone included; nullptr: it has none.
 // `full`: the store takes no new values.
 Decision Decide(const v1::Record* current, const Mutation& mutation,
                 int64_t index_time_ms, bool full);
+
+// Of a kMove whose target the queue does not hold: somebody has removed it.
+Decision TargetGone(const v1::Record& current);
 
 // The blobs that `record` names, or its tombstone blobs.
 std::vector<Removal> BlobsOf(const std::string& key, const v1::Record& record);

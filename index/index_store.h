@@ -44,6 +44,9 @@ struct Mutation {
     kDelete,  // Put a tombstone; record.version must be set, and only it.
     // A tombstone gets replicas: blobs that were written for it.
     kTombstoneReplicas,
+    // Copies of the current version lie elsewhere now: `record` names version,
+    // tombstone and the new replicas, the rest of the key stays as it is.
+    kMove,
     // Make `record`, a value or a tombstone, the key's, whatever its age: for
     // what was found on disk. `removals` enter the queue with it. One that has
     // the version of the current record takes its place.
@@ -55,6 +58,11 @@ struct Mutation {
   v1::Precondition precondition;
   std::vector<Removal> removals;  // kRestore only.
   std::string inline_value;       // Kept if not empty, or if size_bytes is 0.
+  // kMove: the replicas that the record must have now, in their order, and the
+  // entries of this key that leave the removal queue in the same step: those
+  // that were put there before the new copies were made.
+  std::vector<v1::SubvolumeId> replicas_before;
+  std::vector<Removal> takes;
 };
 
 // The outcome of one mutation.
@@ -63,13 +71,17 @@ struct MutationResult {
   // kOutOfRange: version more than kVersionAgeMax behind or kVersionAheadMax
   // ahead of index time. kFailedPrecondition. kNotFound: kDelete of a key that
   // has no value (a tombstone is none). kResourceExhausted: the store is full.
+  // kMove: kAborted when version or replicas are not those of before, or when
+  // an entry of `takes` is not in the queue (any more).
   // In all these nothing changed. A put whose version is the current one is
-  // OK, checked before preconditions: the same commit came twice.
+  // OK, checked before preconditions: the same commit came twice. So is
+  // a kMove whose replicas are there already.
   absl::Status status;
   v1::Record current;     // kAborted: in the way.
   bool replaced = false;  // kPut: there was a value before.
   // kDelete: every blob of the key that is queued for removal now, older
-  // entries of the queue included. kPut: the entries this write added.
+  // entries of the queue included. kPut, kMove: the entries this write added;
+  // of a kMove these are the copies that the record no longer names.
   std::vector<Removal> removals;
 };
 

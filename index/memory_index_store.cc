@@ -54,14 +54,20 @@ class MemoryIndexStore final : public IndexStore {
       Decision decision =
           Decide(it == keys_.end() ? nullptr : &it->second.record, mutation,
                  index_time_ms, kFreeBytes < options_.free_bytes_min);
+      if (!HasAll(decision.takes)) decision = TargetGone(it->second.record);
       if (decision.changes) {
+        for (const Removal& removal : decision.takes) {
+          removals_.erase(RemovalName(removal));
+        }
         for (const Removal& removal : decision.removals) {
           removals_[RemovalName(removal)] = removal;
         }
         Found& stored = keys_[mutation.key];
         stored.record = std::move(decision.record);
-        stored.has_value = KeepsValue(mutation);
-        stored.value = stored.has_value ? mutation.inline_value : "";
+        if (mutation.kind != Mutation::Kind::kMove) {
+          stored.has_value = KeepsValue(mutation);
+          stored.value = stored.has_value ? mutation.inline_value : "";
+        }
         decision.result.removals = std::move(decision.removals);
       }
       if (mutation.kind == Mutation::Kind::kDelete &&
@@ -210,6 +216,14 @@ class MemoryIndexStore final : public IndexStore {
       found.value.clear();
     }
     return found;
+  }
+
+  bool HasAll(const std::vector<Removal>& removals)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (const Removal& removal : removals) {
+      if (removals_.count(RemovalName(removal)) == 0) return false;
+    }
+    return true;
   }
 
   std::vector<Removal> RemovalsOfKey(const std::string& key)

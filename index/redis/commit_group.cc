@@ -21,6 +21,9 @@ const int64_t kAgeMaxMs = absl::ToInt64Milliseconds(base::kVersionAgeMax);
 // How far Redis' clock may be from what it was just now, either way: the way
 // to Redis. Small beside what kTombstoneAgeMin leaves.
 constexpr int64_t kWindowSlackMs = 1000;
+// Keys of one script: each adds about 13 us, so that it holds Redis up for less
+// than a millisecond, and has a small part of what a script costs by itself.
+constexpr size_t kScriptKeysMax = 64;
 
 std::string TombstoneOf(const std::string& key, const v1::Record& record) {
   return EncodeTombstone(record.version().time_ms(), key);
@@ -49,6 +52,7 @@ absl::StatusOr<std::vector<MutationResult>> CommitGroup::Run() {
   ASSIGN_OR_RETURN(full_, session_->IsFull(/*fresh=*/false));
   while (!pending_.empty()) {
     RETURN_IF_ERROR(Read());
+    RETURN_IF_ERROR(ReadQueue());
     RETURN_IF_ERROR(Write());
     if (!pending_.empty() && absl::Now() > deadline_) {
       return absl::UnavailableError(
@@ -92,9 +96,50 @@ absl::Status CommitGroup::Read() {
   return absl::OkStatus();
 }
 
+absl::Status CommitGroup::ReadQueue() {
+  std::vector<RedisCommand> commands;
+  std::vector<std::pair<Key*, std::string>> asked;
+  for (Key& key : pending_) {
+    key.queued.clear();
+    for (const size_t place : key.places) {
+      for (const Removal& removal : group_[place].takes) {
+        asked.emplace_back(&key, EncodeRemoval(removal));
+        commands.push_back({"ZSCORE", NamesOf(ShardOf(key.key)).removals,
+                            asked.back().second});
+      }
+    }
+  }
+  if (commands.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto replies,
+                   session_->Read(std::move(commands), deadline_));
+  for (size_t i = 0; i < asked.size(); ++i) {
+    if (replies[i].is(RedisReply::Type::kError)) {
+      return absl::UnavailableError(
+          absl::StrCat("reading the index: ", replies[i].text));
+    }
+    if (!replies[i].is(RedisReply::Type::kText)) continue;
+    asked[i].first->queued.insert(std::move(asked[i].second));
+  }
+  return absl::OkStatus();
+}
+
 int64_t CommitGroup::IndexTimeMs() const {
   const int64_t elapsed_ms = base::MonotonicMs() - start_ms_;
   return index_time_ms_ + (elapsed_ms <= kWindowSlackMs ? 0 : elapsed_ms);
+}
+
+Decision CommitGroup::DecideOne(const Key& key, const Change& change,
+                                const v1::Record* record,
+                                const Mutation& mutation, bool full) const {
+  Decision decision = Decide(record, mutation, IndexTimeMs(), full);
+  for (const Removal& removal : decision.takes) {
+    const std::string entry = EncodeRemoval(removal);
+    const bool there =
+        change.removals.count(entry) > 0 ||
+        (key.queued.contains(entry) && change.takes.count(entry) == 0);
+    if (!there) return TargetGone(*record);
+  }
+  return decision;
 }
 
 std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {
@@ -109,12 +154,13 @@ std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {
   bool changes = false;
   for (const size_t place : key->places) {
     const Mutation& mutation = group_[place];
-    Decision decision = Decide(record.has_value() ? &*record : nullptr,
-                               mutation, IndexTimeMs(), full);
+    Decision decision = DecideOne(
+        *key, change, record.has_value() ? &*record : nullptr, mutation, full);
     if (decision.changes) {
       changes = true;
       const bool restored = mutation.kind == Mutation::Kind::kRestore;
-      if (mutation.kind != Mutation::Kind::kTombstoneReplicas) {
+      if (mutation.kind == Mutation::Kind::kPut ||
+          mutation.kind == Mutation::Kind::kDelete || restored) {
         change.value_of = &mutation;
         if (!restored) {
           change.oldest_ms = std::min<int64_t>(
@@ -124,8 +170,13 @@ std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {
       change.has_put |= mutation.kind == Mutation::Kind::kPut ||
                         (restored && !decision.record.tombstone());
       record = std::move(decision.record);
+      for (const Removal& removal : decision.takes) {
+        const std::string entry = EncodeRemoval(removal);
+        change.removals.erase(entry);
+        if (key->queued.contains(entry)) change.takes.insert(entry);
+      }
       for (const Removal& removal : decision.removals) {
-        change.removals.push_back(removal);
+        change.removals.insert(EncodeRemoval(removal));
       }
       decision.result.removals = std::move(decision.removals);
     }
@@ -140,12 +191,8 @@ std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {
   return change;
 }
 
-ScriptCall CommitGroup::CallFor(const Key& key, const Change& change) const {
-  const ShardNames& names = NamesOf(ShardOf(key.key));
-  ScriptCall call;
-  call.script = change.has_put ? &CommitScript() : &CommitWhenFullScript();
-  call.keys = {names.records,    names.values,  names.removals,
-               names.tombstones, names.volumes, names.index_id};
+std::vector<std::string> CommitGroup::ArgsFor(const Key& key,
+                                              const Change& change) const {
   // The 60 s rule by Redis' own clock: a script that was stuck on its way finds
   // that the version is too old by now. Also if that clock was set back.
   int64_t left_ms = kAgeMaxMs;
@@ -165,7 +212,7 @@ ScriptCall CommitGroup::CallFor(const Key& key, const Change& change) const {
              key.record->size_bytes() <= base::kInlineBytesMax) {
     value_op = "-";
   }
-  call.args = {
+  std::vector<std::string> args = {
       absl::StrCat(redis_ms_ - kWindowSlackMs),
       absl::StrCat(now_ms + left_ms + kWindowSlackMs),
       key.member,
@@ -176,9 +223,48 @@ ScriptCall CommitGroup::CallFor(const Key& key, const Change& change) const {
       value_op,
       std::move(value),
       had_tombstone ? TombstoneOf(key.key, *key.record) : "",
-      change.record.tombstone() ? TombstoneOf(key.key, change.record) : ""};
-  for (const Removal& removal : change.removals) {
-    call.args.push_back(EncodeRemoval(removal));
+      change.record.tombstone() ? TombstoneOf(key.key, change.record) : "",
+      absl::StrCat(change.takes.size()),
+      absl::StrCat(change.removals.size())};
+  args.insert(args.end(), change.takes.begin(), change.takes.end());
+  args.insert(args.end(), change.removals.begin(), change.removals.end());
+  return args;
+}
+
+std::vector<std::vector<size_t>> CommitGroup::Grouped(
+    const std::vector<Key>& keys, const std::vector<Change>& changes) {
+  std::vector<std::vector<size_t>> groups;
+  int open[2] = {-1, -1};  // The group that takes puts; that takes no put.
+  for (size_t i = 0; i < keys.size(); ++i) {
+    int& group = open[changes[i].has_put ? 0 : 1];
+    if (group < 0 || groups[group].size() == kScriptKeysMax) {
+      group = static_cast<int>(groups.size());
+      groups.emplace_back();
+    }
+    groups[group].push_back(i);
+  }
+  return groups;
+}
+
+ScriptCall CommitGroup::CallFor(const std::vector<size_t>& places,
+                                const std::vector<Key>& keys,
+                                std::vector<Change>* changes) {
+  ScriptCall call;
+  call.script =
+      (*changes)[places[0]].has_put ? &CommitScript() : &CommitWhenFullScript();
+  absl::flat_hash_map<int, size_t> shards;  // Where in call.keys they start.
+  for (const size_t place : places) {
+    const int shard = ShardOf(keys[place].key);
+    const auto [it, fresh] = shards.try_emplace(shard, call.keys.size());
+    if (fresh) {
+      for (std::string& name : KeysOf(NamesOf(shard))) {
+        call.keys.push_back(std::move(name));
+      }
+    }
+    call.args.push_back(absl::StrCat(it->second));
+    for (std::string& arg : (*changes)[place].args) {
+      call.args.push_back(std::move(arg));
+    }
   }
   return call;
 }
@@ -186,16 +272,20 @@ ScriptCall CommitGroup::CallFor(const Key& key, const Change& change) const {
 absl::Status CommitGroup::Write() {
   std::vector<Key> keys;
   std::vector<Change> changes;
-  std::vector<ScriptCall> calls;
   for (Key& key : pending_) {
     std::optional<Change> change = DecideKey(&key);
     if (!change.has_value()) continue;
-    calls.push_back(CallFor(key, *change));
+    change->args = ArgsFor(key, *change);
     keys.push_back(std::move(key));
     changes.push_back(*std::move(change));
   }
   pending_.clear();
-  if (calls.empty()) return absl::OkStatus();
+  if (keys.empty()) return absl::OkStatus();
+  const std::vector<std::vector<size_t>> groups = Grouped(keys, changes);
+  std::vector<ScriptCall> calls;
+  for (const std::vector<size_t>& places : groups) {
+    calls.push_back(CallFor(places, keys, &changes));
+  }
   bool sent = false;
   const auto replies = session_->Call(calls, deadline_, &sent);
   if (!replies.ok()) {
@@ -208,10 +298,15 @@ absl::Status CommitGroup::Write() {
     pending_ = std::move(keys);
     return absl::OkStatus();
   }
-  for (size_t i = 0; i < keys.size(); ++i) {
-    ASSIGN_OR_RETURN(const bool done,
-                     Settle(&keys[i], std::move(changes[i]), (*replies)[i]));
-    if (!done) pending_.push_back(std::move(keys[i]));
+  for (size_t call = 0; call < groups.size(); ++call) {
+    const RedisReply& reply = (*replies)[call];
+    for (size_t i = 0; i < groups[call].size(); ++i) {
+      Key& key = keys[groups[call][i]];
+      ASSIGN_OR_RETURN(const bool done,
+                       Settle(&key, std::move(changes[groups[call][i]]),
+                              i < reply.list.size() ? reply.list[i] : reply));
+      if (!done) pending_.push_back(std::move(key));
+    }
   }
   return absl::OkStatus();
 }

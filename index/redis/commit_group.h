@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -43,6 +45,8 @@ class CommitGroup {
     bool unknown = false;
     std::string tried_member;
     std::vector<MutationResult> tried;
+    // Entries that its mutations take and that the queue held when it was read.
+    absl::flat_hash_set<std::string> queued;
     bool full = false;  // Redis refused a put for want of memory.
   };
   // What the key's script is to do.
@@ -50,16 +54,31 @@ class CommitGroup {
     std::string member;
     v1::Record record;
     const Mutation* value_of = nullptr;  // The last mutation that changed it.
-    std::vector<Removal> removals;
+    std::set<std::string> takes;         // Entries that leave the queue,
+    std::set<std::string> removals;      // and those that enter it then.
     bool has_put = false;
+    std::vector<std::string> args;  // For the script.
     int64_t oldest_ms = INT64_MAX;  // Of the versions that have an age.
     std::vector<MutationResult> results;
   };
 
   absl::Status Read();
+  // Reads which entries of `takes` the queue holds.
+  absl::Status ReadQueue();
+  // Decides one mutation of a key whose record is `record` now.
+  Decision DecideOne(const Key& key, const Change& change,
+                     const v1::Record* record, const Mutation& mutation,
+                     bool full) const;
   // Nothing to write: all is settled, and in results_.
   std::optional<Change> DecideKey(Key* key);
-  ScriptCall CallFor(const Key& key, const Change& change) const;
+  // Its arguments for CommitScript(), without the first.
+  std::vector<std::string> ArgsFor(const Key& key, const Change& change) const;
+  // Which go into one script, as places in `keys`.
+  static std::vector<std::vector<size_t>> Grouped(
+      const std::vector<Key>& keys, const std::vector<Change>& changes);
+  static ScriptCall CallFor(const std::vector<size_t>& places,
+                            const std::vector<Key>& keys,
+                            std::vector<Change>* changes);
   // Sends what was decided; keys that are done leave pending_.
   absl::Status Write();
   // Whether the key is done. Not OK: its outcome is and stays unknown.

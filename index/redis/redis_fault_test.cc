@@ -309,6 +309,25 @@ TEST_F(RedisFaultTest, AcknowledgedCommitsSurviveKillsUnderLoad) {
   }
 }
 
+TEST_F(RedisFaultTest, OneScriptTakes64KeysAndNoMore) {
+  const auto scripts_for = [this](int64_t time, int keys) {
+    server_.Cli("CONFIG RESETSTAT");
+    std::vector<Mutation> group;
+    for (int i = 0; i < keys; ++i) {
+      group.push_back(PutAt(absl::StrCat("k", i), time));
+    }
+    const auto results = store_->Commit(group, kNow);
+    for (int i = 0; i < keys; ++i) {
+      EXPECT_TRUE(results.ok() && (*results)[i].status.ok()) << i;
+    }
+    return server_.Cli("INFO commandstats | grep -o 'evalsha:calls=[0-9]*'");
+  };
+  EXPECT_TRUE(Commit(store_.get(), PutAt("warm", 1)).ok());
+  EXPECT_EQ(scripts_for(1, 64), "evalsha:calls=1");
+  EXPECT_EQ(scripts_for(2, 65), "evalsha:calls=2");
+  EXPECT_EQ(scripts_for(3, 129), "evalsha:calls=3");
+}
+
 // The script was on its way while the version grew too old.
 TEST_F(RedisFaultTest, ACommitThatWasStuckForTooLongChangesNothing) {
   const int64_t age = absl::ToInt64Milliseconds(base::kVersionAgeMax);

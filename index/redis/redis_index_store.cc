@@ -30,11 +30,6 @@ constexpr int kValueTriesMax = 3;
 // Records between two visits of a walk's reader to Redis.
 constexpr int64_t kWalkGroup = 1000;
 
-std::vector<std::string> KeysOf(const ShardNames& names) {
-  return {names.records,    names.values,  names.removals,
-          names.tombstones, names.volumes, names.index_id};
-}
-
 class RedisIndexStore final : public IndexStore {
  public:
   explicit RedisIndexStore(std::unique_ptr<IndexSession> session)

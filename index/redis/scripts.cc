@@ -10,44 +10,84 @@ namespace {
 constexpr absl::string_view kPlain = "#!lua\n";
 constexpr absl::string_view kAllowOom = "#!lua flags=allow-oom\n";
 
+// Of the first shard alone: the others of one script are in the same Redis.
 constexpr absl::string_view kCheckShard =
     "if redis.call('GET', KEYS[6]) ~= ARGV[1] then return 'LOST' end\n";
 constexpr absl::string_view kCheckMeta =
     "if redis.call('HGET', KEYS[1], 'index') ~= ARGV[1] then "
     "return 'LOST' end\n";
 
-// Puts ARGV[first] ... into the queue, counting by volume those that are new.
+// Puts ARGV[first] ... ARGV[last] into the queue of the shard whose names come
+// after KEYS[shard], counting by volume those that are new.
 constexpr absl::string_view kAddRemovals = R"(
-local function add_removals(first)
-  for i = first, #ARGV do
-    if redis.call('ZADD', KEYS[3], 0, ARGV[i]) == 1 then
-      redis.call('HINCRBY', KEYS[5], string.sub(ARGV[i], 1, 4), 1)
+local function add_removals(shard, first, last)
+  for i = first, last do
+    if redis.call('ZADD', KEYS[shard + 3], 0, ARGV[i]) == 1 then
+      redis.call('HINCRBY', KEYS[shard + 5], string.sub(ARGV[i], 1, 4), 1)
     end
   end
 end
 )";
 
+// Takes ARGV[first] ... ARGV[last] out of it.
+constexpr absl::string_view kTakeRemovals = R"(
+local function take_removals(shard, first, last)
+  for i = first, last do
+    if redis.call('ZREM', KEYS[shard + 3], ARGV[i]) == 1 then
+      local volume = string.sub(ARGV[i], 1, 4)
+      if redis.call('HINCRBY', KEYS[shard + 5], volume, -1) == 0 then
+        redis.call('HDEL', KEYS[shard + 5], volume)
+      end
+    end
+  end
+end
+)";
+
+// ARGV[at + 1] is a key's first argument: scripts.h has their numbers. Its
+// entries of the queue end at `taken` and at `added`.
 constexpr absl::string_view kCommit = R"(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if now < tonumber(ARGV[2]) or now > tonumber(ARGV[3]) then return 'LATE' end
-if ARGV[4] == '' then
-  if redis.call('ZLEXCOUNT', KEYS[1], ARGV[5], ARGV[6]) ~= 0 then
+local function commit(shard, at, taken, added)
+  if now < tonumber(ARGV[at + 2]) or now > tonumber(ARGV[at + 3]) then
+    return 'LATE'
+  end
+  for i = at + 15, taken do
+    if not redis.call('ZSCORE', KEYS[shard + 3], ARGV[i]) then
+      return 'MISS'
+    end
+  end
+  local records = KEYS[shard + 1]
+  if ARGV[at + 4] == '' then
+    if redis.call('ZLEXCOUNT', records, ARGV[at + 5], ARGV[at + 6]) ~= 0 then
+      return 'MISS'
+    end
+  elseif redis.call('ZREM', records, ARGV[at + 4]) == 0 then
     return 'MISS'
   end
-elseif redis.call('ZREM', KEYS[1], ARGV[4]) == 0 then
-  return 'MISS'
+  redis.call('ZADD', records, 0, ARGV[at + 7])
+  local op = ARGV[at + 9]
+  if op == '=' then
+    redis.call('HSET', KEYS[shard + 2], ARGV[at + 8], ARGV[at + 10])
+  elseif op == '-' then
+    redis.call('HDEL', KEYS[shard + 2], ARGV[at + 8])
+  end
+  local out, new = ARGV[at + 11], ARGV[at + 12]
+  if out ~= '' then redis.call('ZREM', KEYS[shard + 4], out) end
+  if new ~= '' then redis.call('ZADD', KEYS[shard + 4], 0, new) end
+  take_removals(shard, at + 15, taken)
+  add_removals(shard, taken + 1, added)
+  return 'DONE'
 end
-redis.call('ZADD', KEYS[1], 0, ARGV[7])
-if ARGV[9] == '=' then
-  redis.call('HSET', KEYS[2], ARGV[8], ARGV[10])
-elseif ARGV[9] == '-' then
-  redis.call('HDEL', KEYS[2], ARGV[8])
+local answers = {}
+local at = 1
+while at < #ARGV do
+  local taken = at + 14 + tonumber(ARGV[at + 13])
+  local added = taken + tonumber(ARGV[at + 14])
+  answers[#answers + 1] = commit(tonumber(ARGV[at + 1]), at, taken, added)
+  at = added
 end
-if ARGV[11] ~= '' then redis.call('ZREM', KEYS[4], ARGV[11]) end
-if ARGV[12] ~= '' then redis.call('ZADD', KEYS[4], 0, ARGV[12]) end
-add_removals(13)
-return 'DONE'
+return answers
 )";
 
 constexpr absl::string_view kForget = R"(
@@ -61,23 +101,16 @@ for _, volume in ipairs(redis.call('HKEYS', KEYS[5])) do
 end
 redis.call('ZREM', KEYS[1], ARGV[2])
 redis.call('ZREM', KEYS[4], ARGV[3])
-add_removals(5)
+add_removals(0, 5, #ARGV)
 return 'DONE'
 )";
 
 constexpr absl::string_view kQueue = R"(
 if ARGV[2] == 'ZADD' then
-  add_removals(3)
+  add_removals(0, 3, #ARGV)
   return 'DONE'
 end
-for i = 3, #ARGV do
-  if redis.call('ZREM', KEYS[3], ARGV[i]) == 1 then
-    local volume = string.sub(ARGV[i], 1, 4)
-    if redis.call('HINCRBY', KEYS[5], volume, -1) == 0 then
-      redis.call('HDEL', KEYS[5], volume)
-    end
-  end
-end
+take_removals(0, 3, #ARGV)
 return 'DONE'
 )";
 
@@ -114,14 +147,14 @@ RedisScript Make(std::initializer_list<absl::string_view> parts) {
 }  // namespace
 
 const RedisScript& CommitScript() {
-  static const auto& script =
-      *new RedisScript(Make({kPlain, kCheckShard, kAddRemovals, kCommit}));
+  static const auto& script = *new RedisScript(
+      Make({kPlain, kCheckShard, kAddRemovals, kTakeRemovals, kCommit}));
   return script;
 }
 
 const RedisScript& CommitWhenFullScript() {
-  static const auto& script =
-      *new RedisScript(Make({kAllowOom, kCheckShard, kAddRemovals, kCommit}));
+  static const auto& script = *new RedisScript(
+      Make({kAllowOom, kCheckShard, kAddRemovals, kTakeRemovals, kCommit}));
   return script;
 }
 
@@ -132,8 +165,8 @@ const RedisScript& ForgetScript() {
 }
 
 const RedisScript& QueueScript() {
-  static const auto& script =
-      *new RedisScript(Make({kAllowOom, kCheckShard, kAddRemovals, kQueue}));
+  static const auto& script = *new RedisScript(
+      Make({kAllowOom, kCheckShard, kAddRemovals, kTakeRemovals, kQueue}));
   return script;
 }
 

@@ -24,22 +24,29 @@ inline constexpr char kLost[] = "LOST";  // This is not the index any more.
 
 inline constexpr char kFree[] = "FREE";
 
-// KEYS: records, values, removals, tombstones, volumes, index of one shard.
-// ARGV: 1 the index's id; 2, 3 the window of Redis' clock, in milliseconds;
-// 4 the member that must be there, "": none between 5 and 6; 7 the new member;
-// 8 the key; 9 "=": its value becomes 10, "-": it has none, "": unchanged;
-// 11 the tombstone entry to take out, 12 to put in, "": none; 13 ... removals.
-// Refused with OOM while Redis is at its maxmemory.
+// Commits several keys, each for itself. KEYS: records, values, removals,
+// tombstones, volumes, index of each shard that they are in, one after the
+// other. ARGV: the index's id, then for each key:
+// 1 how many of KEYS come before its shard's; 2, 3 the window of Redis' clock,
+// in milliseconds; 4 the member that must be there, "": none between 5 and 6;
+// 7 the new member; 8 the key; 9 "=": its value becomes 10, "-": it has none,
+// "": unchanged; 11 the tombstone entry to take out, 12 to put in, "": none;
+// 13 how many entries leave the queue, all of which must be there, 14 how many
+// enter it then; 15 ... those entries.
+// Answers a list, DONE, MISS or LATE for each key in that order; or LOST.
+// Refused with OOM, as a whole, while Redis is at its maxmemory.
 const RedisScript& CommitScript();
 // The same, also when memory is full: deletes must go on.
 const RedisScript& CommitWhenFullScript();
 
-// KEYS: as above. ARGV: 1 the index's id; 2 the tombstone's member; 3 its entry
-// in the list; 4 what the queue's entries of this key have after the volume id;
-// 5 ... removals. MISS: it has changed, or its key has entries in the queue.
+// KEYS: those of one shard. ARGV: 1 the index's id; 2 the tombstone's member; 3
+// its entry in the list; 4 what the queue's entries of this key have after the
+// volume id; 5 ... removals. MISS: it has changed, or its key has entries in
+// the queue.
 const RedisScript& ForgetScript();
 
-// KEYS: as above. ARGV: 1 the index's id; 2 "ZADD" or "ZREM"; 3 ... removals.
+// KEYS: those of one shard. ARGV: 1 the index's id; 2 "ZADD" or "ZREM"; 3 ...
+// removals.
 const RedisScript& QueueScript();
 
 // KEYS: as above, all but the index's id are emptied. ARGV: 1 that id.

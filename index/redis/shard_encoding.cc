@@ -44,6 +44,11 @@ const ShardNames& NamesOf(int shard) {
   return names[shard];
 }
 
+std::vector<std::string> KeysOf(const ShardNames& names) {
+  return {names.records,    names.values,  names.removals,
+          names.tombstones, names.volumes, names.index_id};
+}
+
 std::string EscapeKey(absl::string_view key) {
   std::string out;
   out.reserve(key.size() + 100);  // A record follows.

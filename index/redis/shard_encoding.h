@@ -5,6 +5,7 @@
 #define CAIRN_INDEX_REDIS_SHARD_ENCODING_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -29,6 +30,8 @@ struct ShardNames {
   std::string index_id;    // Which index this is: gone if Redis was emptied.
 };
 const ShardNames& NamesOf(int shard);
+// All six, in that order: the KEYS of a script.
+std::vector<std::string> KeysOf(const ShardNames& names);
 inline constexpr char kMetaName[] = "cairn:{meta}";
 inline constexpr char kOwnerName[] = "cairn:{meta}:owner";
 

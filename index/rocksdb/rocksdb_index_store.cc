@@ -39,6 +39,15 @@ std::string NumberName(absl::string_view name) {
   return absl::StrCat("number/", name);
 }
 
+absl::StatusOr<bool> HasAll(WriteGroup* write,
+                            const std::vector<Removal>& removals) {
+  for (const Removal& removal : removals) {
+    ASSIGN_OR_RETURN(const bool there, write->HasRemoval(removal));
+    if (!there) return false;
+  }
+  return true;
+}
+
 class RocksDbIndexStore final : public IndexStore {
  public:
   RocksDbIndexStore(std::unique_ptr<RocksDbDatabase> database, Counts counts,
@@ -238,6 +247,8 @@ absl::StatusOr<std::vector<MutationResult>> RocksDbIndexStore::Commit(
         continue;
       }
       Decision decision = Decide(of_key.get(), mutation, index_time_ms, full);
+      ASSIGN_OR_RETURN(const bool all_there, HasAll(&write, decision.takes));
+      if (!all_there) decision = TargetGone(*of_key.record);
       if (decision.changes) {
         RETURN_IF_ERROR(write.Apply(mutation, of_key.get(), decision));
         of_key.record = std::move(decision.record);

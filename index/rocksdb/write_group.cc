@@ -79,7 +79,10 @@ absl::Status WriteGroup::Apply(const Mutation& mutation,
     batch_.Put(database_->tombstones(),
                EncodeTombstone(record.version().time_ms(), mutation.key), "");
   }
-  PutValue(mutation, current);
+  if (mutation.kind != Mutation::Kind::kMove) PutValue(mutation, current);
+  for (const Removal& removal : decision.takes) {
+    RETURN_IF_ERROR(TakeRemoval(removal));
+  }
   for (const Removal& removal : decision.removals) {
     RETURN_IF_ERROR(AddRemoval(removal));
   }
@@ -99,6 +102,8 @@ void WriteGroup::PutValue(const Mutation& mutation, const v1::Record* current) {
 }
 
 absl::StatusOr<bool> WriteGroup::HasRemoval(const std::string& encoded) {
+  const auto touched = touched_.find(encoded);
+  if (touched != touched_.end()) return touched->second;
   rocksdb::PinnableSlice value;
   const rocksdb::Status status = database_->db()->Get(
       rocksdb::ReadOptions(), database_->removals(), encoded, &value);
@@ -109,23 +114,21 @@ absl::StatusOr<bool> WriteGroup::HasRemoval(const std::string& encoded) {
 
 absl::Status WriteGroup::AddRemoval(const Removal& removal) {
   std::string encoded = EncodeRemoval(removal);
-  if (touched_.contains(encoded)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const bool there, HasRemoval(encoded));
   if (there) return absl::OkStatus();
   batch_.Put(database_->removals(), encoded, "");
   ++change_.removals[removal.volume_id];
-  touched_.insert(std::move(encoded));
+  touched_[std::move(encoded)] = true;
   return absl::OkStatus();
 }
 
 absl::Status WriteGroup::TakeRemoval(const Removal& removal) {
   std::string encoded = EncodeRemoval(removal);
-  if (touched_.contains(encoded)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const bool there, HasRemoval(encoded));
   if (!there) return absl::OkStatus();
   batch_.Delete(database_->removals(), encoded);
   --change_.removals[removal.volume_id];
-  touched_.insert(std::move(encoded));
+  touched_[std::move(encoded)] = false;
   return absl::OkStatus();
 }
 

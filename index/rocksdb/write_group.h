@@ -10,10 +10,10 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "index/commit_rules.h"
 #include "index/index_store.h"
+#include "index/record_encoding.h"
 #include "index/rocksdb/rocksdb_database.h"
 
 namespace cairn::index {
@@ -49,6 +49,10 @@ class WriteGroup {
   // No effect when the entry is there already; or, to remove, is not.
   absl::Status AddRemoval(const Removal& removal);
   absl::Status TakeRemoval(const Removal& removal);
+  // Whether the queue holds the entry, with what this group does to it.
+  absl::StatusOr<bool> HasRemoval(const Removal& removal) {
+    return HasRemoval(EncodeRemoval(removal));
+  }
   // Forgets the tombstone `record` of a key; its own blobs enter the queue.
   absl::Status ForgetTombstone(const std::string& key,
                                const v1::Record& record);
@@ -67,8 +71,8 @@ class WriteGroup {
   RocksDbDatabase* const database_;
   rocksdb::WriteBatch batch_;
   Counts change_;
-  // Entries of the queue that this group has put or deleted.
-  absl::flat_hash_set<std::string> touched_;
+  // Entries of the queue that this group has put (true) or deleted.
+  absl::flat_hash_map<std::string, bool> touched_;
 };
 
 }  // namespace cairn::index
