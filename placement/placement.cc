@@ -27,13 +27,6 @@ uint64_t Mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-bool TakesNewBlobs(const v1::Volume& volume, int subvolume) {
-  return volume.state() == v1::VOLUME_STATE_UP &&
-         subvolume < volume.subvolumes_size() &&
-         !volume.subvolumes(subvolume).full() &&
-         !volume.subvolumes(subvolume).failed();
-}
-
 // The best subvolume of a volume; nothing when none is eligible. All
 // subvolumes of a volume weigh the same, so the highest draw has the highest
 // score, and one logarithm a volume is enough.
@@ -85,7 +78,9 @@ std::vector<Target> OrderOf(const v1::ClusterMap& map, absl::string_view key,
   Candidates order;
   bool zones_differ = false;
   for (const v1::Volume& volume : map.volumes()) {
-    if (volume.state() == v1::VOLUME_STATE_REMOVED) continue;
+    if (volume.state() == v1::VOLUME_STATE_REMOVED || volume.draining()) {
+      continue;
+    }
     const auto candidate =
         Draw(volume, map.subvolumes_per_volume(), key_hash, writable_only);
     if (!candidate.has_value()) continue;
@@ -110,6 +105,7 @@ struct Usable {
   int down = 0;
   int full = 0;
   int failed = 0;
+  int draining = 0;
 };
 
 Usable CountUsable(const v1::ClusterMap& map) {
@@ -118,6 +114,10 @@ Usable CountUsable(const v1::ClusterMap& map) {
     if (volume.state() == v1::VOLUME_STATE_REMOVED) continue;
     if (volume.state() != v1::VOLUME_STATE_UP) {
       ++count.down;
+      continue;
+    }
+    if (volume.draining()) {
+      ++count.draining;
       continue;
     }
     bool usable = false;
@@ -132,6 +132,13 @@ Usable CountUsable(const v1::ClusterMap& map) {
 }
 
 }  // namespace
+
+bool TakesNewBlobs(const v1::Volume& volume, int subvolume) {
+  return volume.state() == v1::VOLUME_STATE_UP && !volume.draining() &&
+         subvolume < volume.subvolumes_size() &&
+         !volume.subvolumes(subvolume).full() &&
+         !volume.subvolumes(subvolume).failed();
+}
 
 std::vector<Target> Order(const v1::ClusterMap& map, absl::string_view key) {
   return OrderOf(map, key, /*writable_only=*/false);
@@ -150,6 +157,9 @@ absl::Status CheckWritable(const v1::ClusterMap& map) {
       count.usable == 1 ? " volume" : " volumes", " can take new values (",
       count.down, " down, ", count.full, " full");
   if (count.failed > 0) absl::StrAppend(&why, ", ", count.failed, " failed");
+  if (count.draining > 0) {
+    absl::StrAppend(&why, ", ", count.draining, " draining");
+  }
   // Were there room, there would be enough: then room is what is missing.
   if (count.usable + count.full >= map.replicas()) {
     return absl::ResourceExhaustedError(

@@ -29,15 +29,18 @@ struct Target {
   }
 };
 
-// All volumes that are not removed, one subvolume each, best first; down, full
-// and failed ones included. When the map has two or more zones, the first
-// `map.replicas()` entries are spread over as many zones as there are. This is
-// where a key belongs ("balanced").
+// All volumes that are not removed or draining, one subvolume each, best
+// first; down, full and failed ones included. When the map has two or more
+// zones, the first `map.replicas()` entries are spread over as many zones as
+// there are. This is where a key belongs ("balanced").
 std::vector<Target> Order(const v1::ClusterMap& map, absl::string_view key);
 
-// As Order(), but of subvolumes that can take a new blob now: volume up, disk
-// neither full nor failed. Another subvolume of the same volume stands in for
-// a full or failed one.
+// Whether that subvolume can take a new blob now: volume up and not draining,
+// disk neither full nor failed.
+bool TakesNewBlobs(const v1::Volume& volume, int subvolume);
+
+// As Order(), but of subvolumes that can take a new blob now. Another subvolume
+// of the same volume stands in for a full or failed one.
 std::vector<Target> WritableOrder(const v1::ClusterMap& map,
                                   absl::string_view key);
 

@@ -195,5 +195,35 @@ TEST(PlacementTest, ManyOrdersASecond) {
   EXPECT_LT(us, 50);
 }
 
+TEST(PlacementTest, ADrainingVolumeBelongsNowhereAndMovesNothingElse) {
+  const v1::ClusterMap before = MakeMap(4, 2);
+  v1::ClusterMap map = before;
+  map.mutable_volumes(1)->set_draining(true);
+  const uint32_t draining = map.volumes(1).volume_id();
+  for (int i = 0; i < 1000; ++i) {
+    const std::string key = absl::StrCat("key-", i);
+    std::vector<Target> expected = Order(before, key);
+    for (size_t k = 0; k < expected.size(); ++k) {
+      if (expected[k].volume_id != draining) continue;
+      expected.erase(expected.begin() + k);
+      break;
+    }
+    EXPECT_EQ(Order(map, key), expected);
+    EXPECT_EQ(WritableOrder(map, key), expected);
+  }
+  EXPECT_FALSE(TakesNewBlobs(map.volumes(1), 0));
+  EXPECT_TRUE(TakesNewBlobs(map.volumes(0), 0));
+}
+
+TEST(PlacementTest, AMessageTellsOfDrainingVolumes) {
+  v1::ClusterMap map = MakeMap(3, 2);
+  map.mutable_volumes(0)->set_draining(true);
+  EXPECT_TRUE(CheckWritable(map).ok());
+  map.mutable_volumes(1)->set_draining(true);
+  EXPECT_EQ(CheckWritable(map).message(),
+            "replicas=2 but only 1 volume can take new values (0 down, 0 full, "
+            "2 draining): start more volumes or wait for them");
+}
+
 }  // namespace
 }  // namespace cairn::placement

@@ -69,6 +69,12 @@ absl::Status CopyBlob(BlobStore* store, const v1::CopyBlobRequest& request,
   source.set_subvolume(request.source_subvolume());
   const auto stat = StatAtPeer(stub.get(), request, source, deadline);
   if (!stat.ok()) return base::Annotate(stat.status(), address);
+  if (request.has_digest() &&
+      (stat->digest().xxh3() != request.digest().xxh3() ||
+       stat->digest().md5() != request.digest().md5())) {
+    return absl::DataLossError(
+        absl::StrCat(address, ": its blob has other hashes than the index"));
+  }
   if (request.blob().tombstone()) {
     return CopyTombstone(store, request.blob(), *stat);
   }

@@ -515,6 +515,27 @@ absl::Status BlobStore::List(
   return absl::OkStatus();
 }
 
+absl::StatusOr<BlobStore::BlobCounts> BlobStore::Count(int subvolume) {
+  ASSIGN_OR_RETURN(Disk* const disk, FindDisk(subvolume));
+  BlobCounts counts;
+  for (int i = 0; i < base::kDirectoriesPerSubvolume; ++i) {
+    const std::string path = absl::StrFormat("%02x", i);
+    const int fd = file_system_->OpenAt(disk->fd(), path.c_str(),
+                                        O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0) return disk->Error("open", path, errno);
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd), &closedir);
+    if (stream == nullptr) return disk->Error("fdopendir", path, errno);
+    errno = 0;
+    while (const dirent* const entry = readdir(stream.get())) {
+      const auto name = base::ParseBlobFileName(entry->d_name);
+      if (name.ok()) ++(name->tombstone ? counts.tombstones : counts.values);
+      errno = 0;
+    }
+    if (errno != 0) return disk->Error("readdir", path, errno);
+  }
+  return counts;
+}
+
 absl::Status BlobStore::FindUnmarked(int subvolume) {
   ASSIGN_OR_RETURN(Disk* const disk, FindDisk(subvolume));
   bool more = true;

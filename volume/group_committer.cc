@@ -40,6 +40,10 @@ class Answers {
       responses_;
 };
 
+absl::Status Draining() {
+  return absl::UnavailableError("the volume is being drained");
+}
+
 }  // namespace
 
 GroupCommitter::GroupCommitter(BlobStore* store, VolumeDirectory* directory,
@@ -65,6 +69,10 @@ void GroupCommitter::Drain() {
 
 void GroupCommitter::SetUnsynced(bool unsynced) {
   unsynced_.store(unsynced, std::memory_order_relaxed);
+}
+
+void GroupCommitter::SetTakesNewBlobs(bool takes) {
+  takes_new_blobs_.store(takes, std::memory_order_relaxed);
 }
 
 void GroupCommitter::Submit(const std::shared_ptr<ResponseSink>& sink,
@@ -185,6 +193,7 @@ void GroupCommitter::DoMark(const v1::BlobId& blob) {
 absl::StatusOr<Unsynced> GroupCommitter::Execute(const Op& op) {
   switch (op.kind) {
     case Op::Kind::kPut:
+      if (!takes_new_blobs()) return Draining();
       return store_->Put(op.put);
     case Op::Kind::kRename:
       return store_->Rename(op.rename.blob(), op.rename.new_version());

@@ -55,6 +55,13 @@ class GroupCommitter {
   // either, and small messages are executed by their caller. False at first.
   void SetUnsynced(bool unsynced);
 
+  // False: new blobs are refused (kUnavailable), since the volume is being
+  // drained; all else goes on. True at first.
+  void SetTakesNewBlobs(bool takes);
+  bool takes_new_blobs() const {
+    return takes_new_blobs_.load(std::memory_order_relaxed);
+  }
+
   // Waits until all operations and marks submitted so far are done, then ends
   // the writers. Operations that come later are kUnavailable.
   void Drain();
@@ -87,6 +94,7 @@ class GroupCommitter {
   VolumeDirectory* const directory_;
   // A setting read per operation; an old value does no harm.
   std::atomic<bool> unsynced_{false};
+  std::atomic<bool> takes_new_blobs_{true};  // Likewise.
   std::vector<std::thread> writers_;
 
   // Guards the queues, nothing slow.

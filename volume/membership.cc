@@ -38,6 +38,13 @@ bool SaysRemoved(const absl::Status& status) {
   return absl::StrContains(status.message(), "was removed");
 }
 
+bool IsDraining(const v1::ClusterMap& map, uint32_t volume_id) {
+  for (const v1::Volume& volume : map.volumes()) {
+    if (volume.volume_id() == volume_id) return volume.draining();
+  }
+  return false;
+}
+
 }  // namespace
 
 MembershipOptions DefaultMembershipOptions() {
@@ -201,6 +208,7 @@ absl::Status Membership::Store(const v1::ClusterMap& map, int64_t mark) {
   if (!map.cluster_id().empty()) {
     RETURN_IF_ERROR(directory_->StoreClusterMap(map));
     committer_->SetUnsynced(map.durability() == v1::DURABILITY_OS);
+    committer_->SetTakesNewBlobs(!IsDraining(map, directory_->volume_id()));
   }
   return directory_->StoreMark(mark);
 }
@@ -254,14 +262,15 @@ absl::StatusOr<int> Membership::CheckBlobs(absl::Time limit) {
     if (response.verdicts_size() != request.blobs_size()) {
       return absl::InternalError("the master did not answer for each blob");
     }
-    settled += Obey(entries, first, response);
+    settled += Obey(entries, first, limit, response);
     if (!Pause(absl::ZeroDuration())) break;
   }
   return settled;
 }
 
 int Membership::Obey(const std::vector<UnmarkedSet::Entry>& entries,
-                     size_t first, const v1::CheckBlobsResponse& verdicts) {
+                     size_t first, absl::Time limit,
+                     const v1::CheckBlobsResponse& verdicts) {
   int settled = 0;
   for (int i = 0; i < verdicts.verdicts_size(); ++i) {
     const v1::BlobId& blob = entries[first + i].blob;
@@ -272,6 +281,8 @@ int Membership::Obey(const std::vector<UnmarkedSet::Entry>& entries,
     if (verdicts.verdicts(i) != v1::CheckBlobsResponse::VERDICT_DISOWNED) {
       continue;
     }
+    // A job may have made it (again) since the master was asked.
+    if (!store_->unmarked().IsSince(entries[first + i].name, limit)) continue;
     // Only an unmarked one. Not synced: should it come back, it is asked
     // about again.
     const auto removed = store_->Unlink(blob, /*committed_too=*/false);

@@ -71,7 +71,7 @@ class Membership {
   bool Pause(absl::Duration duration);
   absl::Status Store(const v1::ClusterMap& map, int64_t mark);
   int Obey(const std::vector<UnmarkedSet::Entry>& entries, size_t first,
-           const v1::CheckBlobsResponse& verdicts);
+           absl::Time limit, const v1::CheckBlobsResponse& verdicts);
 
   const MembershipOptions options_;
   VolumeDirectory* const directory_;

@@ -51,6 +51,12 @@ std::vector<UnmarkedSet::Entry> UnmarkedSet::Since(absl::Time limit) const {
   return entries;
 }
 
+bool UnmarkedSet::IsSince(const std::string& name, absl::Time limit) const {
+  base::MutexLock lock(&mu_);
+  const auto it = blobs_.find(name);
+  return it != blobs_.end() && !it->second.writing && it->second.since <= limit;
+}
+
 std::vector<std::string> UnmarkedSet::Names() const {
   base::MutexLock lock(&mu_);
   std::vector<std::string> names;

@@ -35,6 +35,8 @@ class UnmarkedSet {
     v1::BlobId blob;
   };
   std::vector<Entry> Since(absl::Time limit) const;
+  // Whether that blob is (still) among them.
+  bool IsSince(const std::string& name, absl::Time limit) const;
   std::vector<std::string> Names() const;
   size_t size() const;
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -11,6 +10,7 @@
 #include "base/status.h"
 #include "proto/convert.h"
 #include "rpc/server.h"
+#include "volume/batch_copier.h"
 #include "volume/blob_copier.h"
 #include "volume/blob_verifier.h"
 #include "volume/large_blob_writer.h"
@@ -22,34 +22,6 @@ namespace {
 // How long a call waits for the volume to join.
 constexpr absl::Duration kJoinWait = absl::Seconds(1);
 constexpr absl::Duration kFlushGrace = absl::Milliseconds(500);
-
-// Waits for the results of operations that one call has submitted.
-class WaitingSink final : public ResponseSink {
- public:
-  void Send(v1::BlobBatchResponse response) override {
-    base::MutexLock lock(&mu_);
-    for (auto& result : *response.mutable_results()) {
-      results_.push_back(std::move(result));
-    }
-    changed_.SignalAll();
-  }
-
-  // In the order of op_id.
-  std::vector<v1::BlobOpResult> Wait(size_t count) {
-    base::MutexLock lock(&mu_);
-    while (results_.size() < count) changed_.Wait(&mu_);
-    std::sort(results_.begin(), results_.end(),
-              [](const v1::BlobOpResult& a, const v1::BlobOpResult& b) {
-                return a.op_id() < b.op_id();
-              });
-    return std::move(results_);
-  }
-
- private:
-  base::Mutex mu_;
-  base::CondVar changed_;
-  std::vector<v1::BlobOpResult> results_ ABSL_GUARDED_BY(mu_);
-};
 
 }  // namespace
 
@@ -154,6 +126,30 @@ class VolumeServer::Service final
     return grpc::Status::OK;
   }
 
+  grpc::Status CopyBlobs(grpc::ServerContext* context,
+                         const v1::CopyBlobsRequest* request,
+                         v1::CopyBlobsResponse* response) override {
+    return rpc::ToGrpc(PullMany(*request, context->deadline(), response));
+  }
+
+  grpc::Status ReadBlobs(
+      grpc::ServerContext*, const v1::ReadBlobsRequest* request,
+      grpc::ServerWriter<v1::ReadBlobsResponse>* writer) override {
+    const absl::Status call =
+        server_->CheckCall(request->volume_id(), /*write=*/false);
+    if (!call.ok()) return rpc::ToGrpc(call);
+    return rpc::ToGrpc(volume::ReadBlobs(
+        server_->store_, *request, [writer](const v1::ReadBlobsResponse& some) {
+          return writer->Write(some);
+        }));
+  }
+
+  grpc::Status CountBlobs(grpc::ServerContext*,
+                          const v1::CountBlobsRequest* request,
+                          v1::CountBlobsResponse* response) override {
+    return rpc::ToGrpc(Count(*request, response));
+  }
+
  private:
   // Leaves nothing behind unless it returns OK.
   absl::Status Receive(grpc::ServerReader<v1::PutBlobRequest>* reader) {
@@ -162,6 +158,9 @@ class VolumeServer::Service final
       return absl::InvalidArgumentError("an upload begins with its header");
     }
     RETURN_IF_ERROR(server_->CheckCall(request.header().volume_id(), true));
+    if (!server_->committer_->takes_new_blobs()) {
+      return absl::UnavailableError("the volume is being drained");
+    }
     ASSIGN_OR_RETURN(const std::unique_ptr<LargeBlobWriter> writer,
                      LargeBlobWriter::Start(server_->store_, request.header()));
     reader->SendInitialMetadata();  // It is accepted.
@@ -265,9 +264,7 @@ class VolumeServer::Service final
       *op->mutable_blob() = blob;
       op->set_fencing_number(request.fencing_number());
     }
-    const auto sink = std::make_shared<WaitingSink>();
-    server_->committer_->Submit(sink, &batch);
-    for (auto& result : sink->Wait(request.blobs_size())) {
+    for (auto& result : RunBatch(server_->committer_, &batch)) {
       response->add_results()->Swap(&result);
     }
     return absl::OkStatus();
@@ -286,6 +283,40 @@ class VolumeServer::Service final
     return status;
   }
 
+  absl::Status PullMany(const v1::CopyBlobsRequest& request,
+                        std::chrono::system_clock::time_point deadline,
+                        v1::CopyBlobsResponse* response) {
+    RETURN_IF_ERROR(server_->CheckCall(request.volume_id(), true));
+    RETURN_IF_ERROR(
+        server_->directory_->CheckFencingNumber(request.fencing_number()));
+    if (!server_->StartUpload()) {
+      return absl::UnavailableError("the volume receives too many uploads");
+    }
+    const absl::Status status =
+        server_->copier_->Copy(request, deadline, response);
+    server_->EndUpload();
+    return status;
+  }
+
+  absl::Status Count(const v1::CountBlobsRequest& request,
+                     v1::CountBlobsResponse* response) {
+    RETURN_IF_ERROR(server_->CheckCall(request.volume_id(), false));
+    // Before the files: an upload that ends meanwhile counts twice, not never.
+    response->set_uploads_count(server_->uploads());
+    for (int i = 0; i < server_->store_->subvolume_count(); ++i) {
+      const auto counts = server_->store_->Count(i);
+      if (absl::IsUnavailable(counts.status())) {
+        response->add_failed_subvolumes(i);
+        continue;
+      }
+      RETURN_IF_ERROR(counts.status());
+      response->set_blobs_count(response->blobs_count() + counts->values);
+      response->set_tombstones_count(response->tombstones_count() +
+                                     counts->tombstones);
+    }
+    return absl::OkStatus();
+  }
+
   VolumeServer* const server_;
 };
 
@@ -294,6 +325,7 @@ VolumeServer::VolumeServer(BlobStore* store, GroupCommitter* committer,
     : store_(store),
       committer_(committer),
       directory_(directory),
+      copier_(std::make_unique<BatchCopier>(committer)),
       service_(std::make_unique<Service>(this)) {}
 
 VolumeServer::~VolumeServer() { Stop(absl::ZeroDuration()); }

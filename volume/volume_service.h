@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "proto/cairn/v1/volume.grpc.pb.h"
 #include "rpc/batch_server.h"
+#include "volume/batch_copier.h"
 #include "volume/blob_store.h"
 #include "volume/group_committer.h"
 #include "volume/volume_directory.h"
@@ -65,6 +66,7 @@ class VolumeServer
   BlobStore* const store_;
   GroupCommitter* const committer_;
   VolumeDirectory* const directory_;
+  const std::unique_ptr<BatchCopier> copier_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<rpc::EventLoop> loop_;
   std::unique_ptr<rpc::BatchServer<Request, Response>> batches_;

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <fstream>
 #include <memory>
 #include <set>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/limits.h"
 #include "proto/convert.h"
 #include "rpc/server.h"
 #include "volume/blob_store_fixture.h"
@@ -334,6 +336,153 @@ TEST_F(VolumeServiceTest, CopyPullsBlobsAndTombstonesFromAPeer) {
   ASSERT_TRUE(Put(Blob("torn", 3), "bytes").ok());
   ASSERT_EQ(truncate(Path(Blob("torn", 3)).c_str(), 2), 0);
   EXPECT_EQ(copy(Blob("torn", 3), 4), Code::kDataLoss);
+}
+
+// From one subvolume to the other, as above.
+class CopyBlobsTest : public VolumeServiceTest {
+ protected:
+  // What the index would say of a blob with these bytes.
+  void Ask(const v1::BlobId& source, const std::string& bytes) {
+    v1::CopiedBlob* const blob = request_.add_blobs();
+    *blob->mutable_blob() = source;
+    blob->mutable_blob()->set_subvolume(1);
+    blob->set_source_subvolume(source.subvolume());
+    blob->set_size_bytes(bytes.size());
+    *blob->mutable_digest() = PutOp(source, bytes).digest();
+  }
+  absl::Status Copy(int fencing_number = 4) {
+    request_.set_volume_id(id());
+    request_.set_source_grpc_address(address_);
+    request_.set_source_volume_id(id());
+    request_.set_fencing_number(fencing_number);
+    grpc::ClientContext context;
+    return rpc::FromGrpc(stub_->CopyBlobs(&context, request_, &response_));
+  }
+  Code CodeOf(int place) {
+    return static_cast<Code>(response_.results(place).code());
+  }
+
+  v1::CopyBlobsRequest request_;
+  v1::CopyBlobsResponse response_;
+};
+
+TEST_F(CopyBlobsTest, ManyAreCopiedEachWithItsOwnOutcome) {
+  auto op = PutOp(Blob("typed", 3), "a,b");
+  op.mutable_metadata()->set_content_type("text/csv");
+  ASSERT_TRUE(store_->Put(op).ok());
+  ASSERT_TRUE(Put(Blob("empty", 3), "").ok());
+  ASSERT_TRUE(Put(Blob("torn", 3), "bytes").ok());
+  ASSERT_EQ(truncate(Path(Blob("torn", 3)).c_str(), 2), 0);
+  ASSERT_TRUE(Put(Blob("other", 3), "not what the index knows").ok());
+  const std::string large(base::kSmallBlobBytesMax, 'x');
+  ASSERT_TRUE(Put(Blob("large", 3), large).ok());
+  Ask(Blob("typed", 3), "a,b");
+  Ask(Blob("none", 3), "never there");
+  Ask(Blob("torn", 3), "bytes");
+  Ask(Blob("empty", 3), "");
+  Ask(Blob("other", 3), "what the index knows");
+  Ask(Blob("large", 3), large);
+  ASSERT_TRUE(Copy().ok());
+  ASSERT_THAT(response_.results(), SizeIs(6));
+  EXPECT_EQ(CodeOf(0), Code::kOk);
+  EXPECT_EQ(CodeOf(1), Code::kNotFound);
+  EXPECT_EQ(CodeOf(2), Code::kDataLoss);
+  EXPECT_EQ(CodeOf(3), Code::kOk);
+  EXPECT_EQ(CodeOf(4), Code::kDataLoss);
+  EXPECT_EQ(CodeOf(5), Code::kOk);
+  EXPECT_EQ(ReadAll(Blob("typed", 3, 1)), "a,b");
+  EXPECT_EQ(store_->Stat(Blob("typed", 3, 1))->metadata().content_type(),
+            "text/csv");
+  EXPECT_FALSE(store_->Stat(Blob("typed", 3, 1))->committed());
+  EXPECT_TRUE(Exists(Blob("empty", 3, 1)));
+  EXPECT_EQ(ReadAll(Blob("large", 3, 1)), large);
+  EXPECT_FALSE(Exists(Blob("torn", 3, 1)));
+  EXPECT_FALSE(Exists(Blob("other", 3, 1)));
+  // Once more: what is there counts as copied.
+  response_.Clear();
+  ASSERT_TRUE(Copy().ok());
+  EXPECT_EQ(CodeOf(0), Code::kOk);
+}
+
+TEST_F(CopyBlobsTest, BytesThatDoNotMatchTheirHashAreNotCopied) {
+  ASSERT_TRUE(Put(Blob("flipped", 3), "bytes").ok());
+  std::ofstream(Path(Blob("flipped", 3))) << "bytez";
+  Ask(Blob("flipped", 3), "bytes");
+  ASSERT_TRUE(Copy().ok());
+  EXPECT_EQ(CodeOf(0), Code::kDataLoss);
+  EXPECT_FALSE(Exists(Blob("flipped", 3, 1)));
+}
+
+TEST_F(CopyBlobsTest, AsManyAsTheLimitAndNotOneMore) {
+  for (int i = 0; i < base::kMoveGroupKeys; ++i) {
+    const auto blob = Blob(absl::StrCat("k", i), 3);
+    ASSERT_TRUE(store_->Put(PutOp(blob, "v")).ok());
+    Ask(blob, "v");
+  }
+  ASSERT_TRUE(Copy().ok());
+  for (int i = 0; i < base::kMoveGroupKeys; ++i)
+    EXPECT_EQ(CodeOf(i), Code::kOk);
+  Ask(Blob("k0", 3), "v");
+  EXPECT_EQ(Copy().code(), Code::kInvalidArgument);
+  request_.clear_blobs();
+  Ask(Blob("k0", 3), std::string(base::kSmallBlobBytesMax + 1, 'x'));
+  EXPECT_EQ(Copy().code(), Code::kInvalidArgument);
+  v1::ReadBlobsRequest read;
+  read.set_volume_id(id());
+  for (int i = 0; i <= base::kMoveGroupKeys; ++i) *read.add_blobs() = Blob("a");
+  grpc::ClientContext context;
+  EXPECT_EQ(stub_->ReadBlobs(&context, read)->Finish().error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(CopyBlobsTest, AnOldFenceAndASilentPeerWriteNothing) {
+  ASSERT_TRUE(Put(Blob("a", 3), "v").ok());
+  Ask(Blob("a", 3), "v");
+  ASSERT_TRUE(directory_->CheckFencingNumber(5).ok());
+  EXPECT_EQ(Copy(4).code(), Code::kFailedPrecondition);
+  request_.set_fencing_number(5);
+  request_.set_volume_id(id());
+  request_.set_source_grpc_address(absl::StrCat("127.0.0.1:", FreePort()));
+  grpc::ClientContext context;
+  EXPECT_EQ(stub_->CopyBlobs(&context, request_, &response_).error_code(),
+            grpc::StatusCode::UNAVAILABLE);
+  EXPECT_FALSE(Exists(Blob("a", 3, 1)));
+}
+
+TEST_F(CopyBlobsTest, ADrainingVolumeTakesNoNewBlobsAndGivesItsOwn) {
+  ASSERT_TRUE(Put(Blob("a", 3), "v").ok());
+  Ask(Blob("a", 3), "v");
+  committer_->SetTakesNewBlobs(false);
+  ASSERT_TRUE(Copy().ok());
+  EXPECT_EQ(CodeOf(0), Code::kUnavailable);
+  EXPECT_EQ(Upload(Blob("big"), "data", "data", id()).code(),
+            Code::kUnavailable);
+  EXPECT_EQ(*Get(Blob("a", 3), 0, 0), "v");
+  EXPECT_EQ(CountFiles(), 1);
+  committer_->SetTakesNewBlobs(true);
+  ASSERT_TRUE(Copy().ok());
+  EXPECT_EQ(CodeOf(0), Code::kOk);
+}
+
+TEST_F(VolumeServiceTest, BlobsAndTombstonesAreCounted) {
+  const auto count = [&] {
+    v1::CountBlobsRequest request;
+    request.set_volume_id(id());
+    v1::CountBlobsResponse response;
+    grpc::ClientContext context;
+    EXPECT_TRUE(stub_->CountBlobs(&context, request, &response).ok());
+    return absl::StrCat(response.blobs_count(), " ",
+                        response.tombstones_count(), " ",
+                        response.uploads_count());
+  };
+  EXPECT_EQ(count(), "0 0 0");
+  ASSERT_TRUE(Put(Blob("a"), "1").ok());
+  ASSERT_TRUE(Put(Blob("a", 2), "2").ok());
+  ASSERT_TRUE(Put(Blob(std::string(1024, '/'), 2, 1), "2").ok());
+  v1::SmallPutOp tombstone = PutOp(Blob("gone", 3), "");
+  tombstone.mutable_blob()->set_tombstone(true);
+  ASSERT_TRUE(store_->Put(tombstone).ok());
+  EXPECT_EQ(count(), "3 1 0");
 }
 
 TEST_F(VolumeServiceTest, BeforeTheVolumeHasJoinedNothingIsServed) {
