@@ -33,6 +33,7 @@ struct Arguments {
   bool repair = false;                  // verify
   std::vector<std::string> without;     // rebuild: volumes and disks
   int64_t job_id = 0;                   // jobs cancel
+  std::string volume_id;                // volume drain, undrain, remove
   std::string shell;                    // completion
 };
 

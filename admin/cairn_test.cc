@@ -136,8 +136,9 @@ TEST(CairnTest, ZshCompletesToo) {
       "words=(cairn sta); CURRENT=2; _cairn; "
       "words=(cairn cp ./); CURRENT=3; _cairn; "
       "words=(cairn --master h:1 volume \"\"); CURRENT=5; _cairn";
-  EXPECT_EQ(RunShell(absl::StrCat("zsh -f -c '", Escaped(script), "'")).text,
-            "compdef _cairn cairn\nstat status\nfiles\nlist\n");
+  EXPECT_EQ(
+      RunShell(absl::StrCat("zsh -f -c '", Escaped(script), "'")).text,
+      "compdef _cairn cairn\nstat status\nfiles\nlist drain undrain remove\n");
 }
 
 TEST(CairnTest, TheEnvironmentNamesTheMasterToo) {

@@ -70,7 +70,9 @@ std::string VolumesTable(const Volumes& volumes) {
                                                  "ZONE", "ADDRESS", "NGINX"}};
   for (const v1::Volume& volume : volumes) {
     const Fill fill = FillOf(volume);
-    rows.push_back({VolumeIdText(volume.volume_id()), StateText(volume.state()),
+    rows.push_back({VolumeIdText(volume.volume_id()),
+                    absl::StrCat(StateText(volume.state()),
+                                 volume.draining() ? ", draining" : ""),
                     absl::StrCat(fill.percent(), "%"),
                     HumanBytes(fill.used_bytes()),
                     HumanBytes(fill.capacity_bytes), fill.DisksText(),
@@ -93,6 +95,7 @@ Json VolumeJson(const v1::Volume& volume) {
   const Fill fill = FillOf(volume);
   Json json = {{"id", VolumeIdText(volume.volume_id())},
                {"state", StateText(volume.state())},
+               {"draining", volume.draining()},
                {"address", volume.grpc_address()},
                {"http_address", volume.http_address()},
                {"zone", volume.zone()},
@@ -128,7 +131,19 @@ std::string VolumesCounted(const Volumes& volumes) {
     absl::StrAppend(&text, separator, count, " ", StateText(state));
     separator = ", ";
   }
+  const auto draining =
+      std::count_if(volumes.begin(), volumes.end(),
+                    [](const auto& v) { return v.draining(); });
+  if (draining > 0) absl::StrAppend(&text, separator, draining, " draining");
   return text;
+}
+
+// "": none, or not counted yet.
+std::string FewCopies(const v1::GetStatusResponse& status) {
+  const int64_t count = status.under_replicated_keys_count();
+  if (count <= 0) return "";
+  return absl::StrCat(", ", count, " with fewer than ", status.map().replicas(),
+                      " live copies");
 }
 
 }  // namespace
@@ -162,8 +177,8 @@ std::string StatusText(const v1::GetStatusResponse& status,
   }
   absl::StrAppend(&text, "\nindex     ", status.index_uri(),
                   status.index_full() ? ", FULL: takes no new values" : "",
-                  "\nkeys      ", status.keys_count(), "\nremovals  ",
-                  status.removals_waiting_count(), " waiting, ",
+                  "\nkeys      ", status.keys_count(), FewCopies(status),
+                  "\nremovals  ", status.removals_waiting_count(), " waiting, ",
                   status.tombstones_count(), " deleted keys remembered\n");
   absl::StrAppend(&text, "jobs      ", RunningJobs(jobs),
                   "\nmaster    cairn-master ", status.program_version(),
@@ -180,21 +195,23 @@ std::string StatusText(const v1::GetStatusResponse& status,
 std::string StatusJson(const v1::GetStatusResponse& status,
                        const v1::ListJobsResponse& jobs) {
   const v1::ClusterMap& map = status.map();
-  Json json = {{"ready", status.ready()},
-               {"not_ready_reason", status.not_ready_reason()},
-               {"cluster_id", map.cluster_id()},
-               {"epoch", map.epoch()},
-               {"replicas", map.replicas()},
-               {"subvolumes_per_volume", map.subvolumes_per_volume()},
-               {"inline_bytes_max", map.inline_bytes_max()},
-               {"durability", DurabilityText(map.durability())},
-               {"durability_note", status.durability_note()},
-               {"index", status.index_uri()},
-               {"index_full", status.index_full()},
-               {"keys_count", status.keys_count()},
-               {"removals_waiting_count", status.removals_waiting_count()},
-               {"tombstones_count", status.tombstones_count()},
-               {"program_version", status.program_version()}};
+  Json json = {
+      {"ready", status.ready()},
+      {"not_ready_reason", status.not_ready_reason()},
+      {"cluster_id", map.cluster_id()},
+      {"epoch", map.epoch()},
+      {"replicas", map.replicas()},
+      {"subvolumes_per_volume", map.subvolumes_per_volume()},
+      {"inline_bytes_max", map.inline_bytes_max()},
+      {"durability", DurabilityText(map.durability())},
+      {"durability_note", status.durability_note()},
+      {"index", status.index_uri()},
+      {"index_full", status.index_full()},
+      {"keys_count", status.keys_count()},
+      {"under_replicated_keys_count", status.under_replicated_keys_count()},
+      {"removals_waiting_count", status.removals_waiting_count()},
+      {"tombstones_count", status.tombstones_count()},
+      {"program_version", status.program_version()}};
   json["volumes"] = VolumesArray(map.volumes());
   json["jobs"] = JobsArray(jobs);
   return JsonText(json);
@@ -203,6 +220,11 @@ std::string StatusJson(const v1::GetStatusResponse& status,
 std::string VolumesText(const v1::ListVolumesResponse& volumes) {
   if (volumes.volumes().empty()) return "no volume has joined yet\n";
   return VolumesTable(volumes.volumes());
+}
+
+std::string VolumeChangeJson(const std::string& volume_id,
+                             const std::string& what) {
+  return JsonText(Json{{"id", volume_id}, {what, true}});
 }
 
 std::string VolumesJson(const v1::ListVolumesResponse& volumes) {

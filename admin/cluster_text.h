@@ -23,6 +23,10 @@ std::string StatusJson(const v1::GetStatusResponse& status,
 std::string VolumesText(const v1::ListVolumesResponse& volumes);
 std::string VolumesJson(const v1::ListVolumesResponse& volumes);
 
+// {"id": ..., what: true}, a line.
+std::string VolumeChangeJson(const std::string& volume_id,
+                             const std::string& what);
+
 }  // namespace cairn::admin
 
 #endif  // CAIRN_ADMIN_CLUSTER_TEXT_H_

@@ -86,6 +86,22 @@ TEST(ClusterTextTest, VolumesAreCountedByState) {
             std::string::npos);
 }
 
+TEST(ClusterTextTest, DrainingVolumesAndMissingCopiesAreShown) {
+  v1::GetStatusResponse status = SampleStatus();
+  status.set_under_replicated_keys_count(-1);
+  EXPECT_NE(StatusText(status, {}).find("\nkeys      12\n"), std::string::npos);
+  status.set_under_replicated_keys_count(3);
+  status.mutable_map()->mutable_volumes(0)->set_draining(true);
+  const std::string text = StatusText(status, {});
+  EXPECT_NE(text.find("\nkeys      12, 3 with fewer than 2 live copies\n"),
+            std::string::npos);
+  EXPECT_NE(text.find("\nvolumes   1: 1 up, 1 draining\n"), std::string::npos);
+  EXPECT_NE(text.find("00000001  up, draining"), std::string::npos);
+  const auto json = nlohmann::json::parse(StatusJson(status, {}));
+  EXPECT_EQ(json["under_replicated_keys_count"], 3);
+  EXPECT_EQ(json["volumes"][0]["draining"], true);
+}
+
 TEST(ClusterTextTest, VolumesAsJsonAreAnArrayOfObjects) {
   v1::ListVolumesResponse volumes;
   EXPECT_EQ(VolumesJson(volumes), "[]\n");

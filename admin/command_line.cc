@@ -66,6 +66,19 @@ constexpr char kJobFooter[] =
     "Exit code: 0 done; 1 done, with problems, which are printed; 2 it was "
     "refused, it\nfailed or it was stopped.\n";
 
+constexpr char kDrainFooter[] =
+    "Ends with \"0 blobs left, safe to remove\" when the volume itself counts "
+    "none.\nReads go on meanwhile. Until `cairn volume undrain` it takes no "
+    "new values,\nalso if the drain is stopped. The master goes on if this "
+    "command ends.\n\n"
+    "Exit code: 0 done; 1 refused (fewer volumes than replicas would be left, "
+    "or\nthere is no such volume); 2 it failed or it was stopped.\n";
+
+constexpr char kRemoveFooter[] =
+    "Its id is never taken again and its agent ends. Refused while a key has a "
+    "copy\nthere, and if fewer volumes than replicas would be left.\n\n"
+    "Exit code: 0 removed; 1 refused; 2 it failed.\n";
+
 class Builder {
  public:
   explicit Builder(CommandLine* line) : line_(*line), args_(line->arguments) {}
@@ -76,6 +89,7 @@ class Builder {
     AddCopy();
     AddRemove();
     AddCluster();
+    AddPlacement();
     AddVerify();
     AddRebuild();
     AddJobs();
@@ -187,6 +201,35 @@ class Builder {
                     "Show each volume: id, state, fill, disks, addresses",
                     &RunVolumeList),
             "print a JSON array of objects");
+    CLI::App* const drain =
+        Job(volume, "drain",
+            "Move every blob off a volume, which takes no new ones from now "
+            "on",
+            &RunVolumeDrain);
+    drain->footer(kDrainFooter);
+    AddVolumeId(drain);
+    CLI::App* const undrain =
+        Command(volume, "undrain",
+                "Let a volume take new values again, and end its drain",
+                &RunVolumeUndrain);
+    AddVolumeId(undrain);
+    AddJson(undrain);
+    CLI::App* const remove =
+        Command(volume, "remove",
+                "Take a drained or dead volume out of the cluster, for good",
+                &RunVolumeRemove);
+    remove->footer(kRemoveFooter);
+    AddVolumeId(remove);
+    remove->add_flag("--dry-run", args_.dry_run,
+                     "change nothing; say whether it could be removed");
+    AddJson(remove);
+  }
+
+  void AddVolumeId(CLI::App* app) {
+    CLI::Option* const id = app->add_option(
+        "VOLUME", args_.volume_id, "its id, as `cairn volume list` shows it");
+    id->required();
+    line_.kinds[id] = WordKind::kVolume;
   }
 
   // What all jobs have.
@@ -200,6 +243,16 @@ class Builder {
                     "at most this many bytes a second, as 500K, 20M, 1G");
     AddJson(app, "a JSON object for each message of progress, one a line");
     return app;
+  }
+
+  void AddPlacement() {
+    Job(&line_.app, "rebalance",
+        "Move blobs to where they belong, after volumes have joined",
+        &RunRebalance);
+    Job(&line_.app, "repair",
+        "Make the copies again that lie on volumes that are down or disks "
+        "that have failed",
+        &RunRepair);
   }
 
   void AddVerify() {

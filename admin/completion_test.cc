@@ -52,6 +52,16 @@ TEST(CompletionTest, FilesAreAskedForWhereTheyAreWanted) {
   EXPECT_THAT(Complete({"cp", "a", "b", ""}), IsEmpty());
 }
 
+TEST(CompletionTest, VolumesAreOfferedWhereOneIsWanted) {
+  EXPECT_THAT(Complete({"volume", ""}),
+              IsSupersetOf({"list", "drain", "undrain", "remove"}));
+  EXPECT_THAT(Complete({"volume", "drain", ""}),
+              ElementsAre("00000001", "0a000002"));
+  EXPECT_THAT(Complete({"volume", "remove", "0a"}), ElementsAre("0a000002"));
+  EXPECT_THAT(Complete({"volume", "drain", "--r"}), ElementsAre("--rate"));
+  EXPECT_THAT(Complete({"reb"}), Contains("rebalance"));
+}
+
 TEST(CompletionTest, ShellsAreTheTwo) {
   EXPECT_THAT(Complete({"completion", ""}), ElementsAre("bash", "zsh"));
   EXPECT_THAT(Complete({"completion", "z"}), ElementsAre("zsh"));

@@ -54,15 +54,19 @@ absl::Status AddWithout(const std::string& text, v1::RebuildRequest* request) {
   return absl::OkStatus();
 }
 
-// Runs a job of the kind that is called `name`.
+// Runs a job of the kind that is called `name`. `refused`: what a definite no
+// to its start means.
 int RunJob(const Arguments& arguments, const std::string& name,
-           GrpcJobCall::Start start) {
+           GrpcJobCall::Start start, int refused = kFailed) {
   GrpcJobCall call(arguments.master, std::move(start));
   bool left = false;
   const absl::Status status = WatchJob(&call, name, arguments.json, &left);
   if (!status.ok()) {
     Report(status);
-    return kFailed;  // Refused, too: 1 means that the job was done.
+    const bool no =
+        absl::IsFailedPrecondition(status) || absl::IsNotFound(status);
+    // Of most, 1 means that the job was done: not that it never began.
+    return no && call.last().job_id() == 0 ? refused : kFailed;
   }
   return !left && call.last().problems_count() > 0 ? kNo : kDone;
 }
@@ -92,6 +96,40 @@ int RunRebuild(const Arguments& arguments) {
   return RunJob(arguments, "rebuild", [&](auto* stub, auto* context) {
     return stub->Rebuild(context, request);
   });
+}
+
+int RunRebalance(const Arguments& arguments) {
+  const auto options = OptionsOf(arguments);
+  if (!options.ok()) return Report(options.status());
+  v1::RebalanceRequest request;
+  *request.mutable_options() = *options;
+  return RunJob(arguments, "rebalance", [&](auto* stub, auto* context) {
+    return stub->Rebalance(context, request);
+  });
+}
+
+int RunRepair(const Arguments& arguments) {
+  const auto options = OptionsOf(arguments);
+  if (!options.ok()) return Report(options.status());
+  v1::RepairRequest request;
+  *request.mutable_options() = *options;
+  return RunJob(arguments, "repair", [&](auto* stub, auto* context) {
+    return stub->Repair(context, request);
+  });
+}
+
+int RunVolumeDrain(const Arguments& arguments) {
+  const auto options = OptionsOf(arguments);
+  if (!options.ok()) return Report(options.status());
+  v1::DrainVolumeRequest request;
+  *request.mutable_options() = *options;
+  request.set_volume_id(arguments.volume_id);
+  return RunJob(
+      arguments, "drain",
+      [&](auto* stub, auto* context) {
+        return stub->DrainVolume(context, request);
+      },
+      /*refused=*/kNo);
 }
 
 int RunJobs(const Arguments& arguments) {

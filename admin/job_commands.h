@@ -11,6 +11,10 @@ namespace cairn::admin {
 
 int RunVerify(const Arguments& arguments);
 int RunRebuild(const Arguments& arguments);
+int RunRebalance(const Arguments& arguments);
+int RunRepair(const Arguments& arguments);
+// kNo also: it was refused, or there is no such volume.
+int RunVolumeDrain(const Arguments& arguments);
 
 int RunJobs(const Arguments& arguments);
 // kNo: no such job runs.

@@ -124,4 +124,24 @@ absl::Status AdminClient::CancelJob(int64_t job_id) {
   return FromCall(stub_->CancelJob(&context, request, &response));
 }
 
+absl::Status AdminClient::UndrainVolume(const std::string& volume_id) {
+  grpc::ClientContext context;
+  SetDeadline(kConnectDeadline, &context);
+  v1::UndrainVolumeRequest request;
+  request.set_volume_id(volume_id);
+  v1::UndrainVolumeResponse response;
+  return rpc::FromGrpc(stub_->UndrainVolume(&context, request, &response));
+}
+
+absl::Status AdminClient::RemoveVolume(const std::string& volume_id,
+                                       bool dry_run) {
+  grpc::ClientContext context;
+  SetDeadline(absl::Minutes(10), &context);
+  v1::RemoveVolumeRequest request;
+  request.set_volume_id(volume_id);
+  request.set_dry_run(dry_run);
+  v1::RemoveVolumeResponse response;
+  return rpc::FromGrpc(stub_->RemoveVolume(&context, request, &response));
+}
+
 }  // namespace cairn::admin

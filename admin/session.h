@@ -63,6 +63,10 @@ class AdminClient {
   absl::StatusOr<v1::ListJobsResponse> ListJobs();
   // kNotFound: no such job runs.
   absl::Status CancelJob(int64_t job_id);
+  // See AdminService for the errors.
+  absl::Status UndrainVolume(const std::string& volume_id);
+  // At most 10 minutes: the master reads its whole index.
+  absl::Status RemoveVolume(const std::string& volume_id, bool dry_run);
 
  private:
   absl::Status FromCall(const grpc::Status& status) const;

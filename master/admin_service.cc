@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/limits.h"
@@ -31,6 +32,15 @@ constexpr char kOsNote[] =
 std::string DurabilityNote(v1::Durability durability, const std::string& risk) {
   if (durability == v1::DURABILITY_OS) return kOsNote;
   return risk.empty() ? kFsyncNote : absl::StrCat(kRiskNote, risk, ".");
+}
+
+absl::StatusOr<uint32_t> ParseVolumeId(const std::string& text) {
+  uint32_t id = 0;
+  if (text.size() == 8 && absl::SimpleHexAtoi(text, &id) && id != 0) return id;
+  return absl::InvalidArgumentError(
+      absl::StrCat("volume_id \"", absl::CHexEscape(text),
+                   "\": give 8 hexadecimal digits, as `cairn volume list` "
+                   "shows them"));
 }
 
 }  // namespace
@@ -63,6 +73,7 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
   response->set_durability_note(
       DurabilityNote(view->map.durability(), index_->risk()));
   response->set_program_version(base::kProgramVersion);
+  response->set_under_replicated_keys_count(repair_->under_replicated());
   return grpc::Status::OK;
 }
 
@@ -131,6 +142,88 @@ grpc::Status AdminService::Rebuild(
     grpc::ServerWriter<v1::JobProgress>* writer) {
   return RunJob(context, v1::JOB_KIND_REBUILD, request->options(),
                 request->SerializeAsString(), writer);
+}
+
+grpc::Status AdminService::Rebalance(
+    grpc::ServerContext* context, const v1::RebalanceRequest* request,
+    grpc::ServerWriter<v1::JobProgress>* writer) {
+  const absl::Status serving = membership_->CheckServing();
+  if (!serving.ok()) return rpc::ToGrpc(serving);
+  return RunJob(context, v1::JOB_KIND_REBALANCE, request->options(),
+                request->SerializeAsString(), writer);
+}
+
+grpc::Status AdminService::Repair(grpc::ServerContext* context,
+                                  const v1::RepairRequest* request,
+                                  grpc::ServerWriter<v1::JobProgress>* writer) {
+  const absl::Status serving = membership_->CheckServing();
+  if (!serving.ok()) return rpc::ToGrpc(serving);
+  if (request->down_seconds_min() < 0) {
+    return rpc::ToGrpc(absl::InvalidArgumentError(
+        "down_seconds_min: give a positive number, or 0 for all that are "
+        "down"));
+  }
+  return RunJob(context, v1::JOB_KIND_REPAIR, request->options(),
+                request->SerializeAsString(), writer);
+}
+
+JobRunner::JobPtr AdminService::RunningDrain(uint32_t* volume_id) {
+  for (const JobRunner::JobPtr& job : jobs_->jobs()) {
+    v1::DrainVolumeRequest request;
+    if (job->progress().kind() == v1::JOB_KIND_DRAIN &&
+        !job->WaitForEnd(absl::ZeroDuration()) &&
+        request.ParseFromString(job->request()) &&
+        absl::SimpleHexAtoi(request.volume_id(), volume_id)) {
+      return job;
+    }
+  }
+  return nullptr;
+}
+
+absl::Status AdminService::PrepareDrain(uint32_t volume_id, bool dry_run) {
+  uint32_t draining = 0;
+  if (RunningDrain(&draining) != nullptr && draining != volume_id) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "volume ", VolumeIdText(draining),
+        " is being drained: wait for it, or end that job (`cairn jobs`)"));
+  }
+  if (dry_run) return membership_->CheckCanLeave(volume_id);
+  return membership_->SetDraining(volume_id, /*draining=*/true);
+}
+
+grpc::Status AdminService::DrainVolume(
+    grpc::ServerContext* context, const v1::DrainVolumeRequest* request,
+    grpc::ServerWriter<v1::JobProgress>* writer) {
+  const auto id = ParseVolumeId(request->volume_id());
+  if (!id.ok()) return rpc::ToGrpc(id.status());
+  const absl::Status ready = PrepareDrain(*id, request->options().dry_run());
+  if (!ready.ok()) return rpc::ToGrpc(ready);
+  return RunJob(context, v1::JOB_KIND_DRAIN, request->options(),
+                request->SerializeAsString(), writer);
+}
+
+grpc::Status AdminService::UndrainVolume(
+    grpc::ServerContext* context, const v1::UndrainVolumeRequest* request,
+    v1::UndrainVolumeResponse* response) {
+  const auto id = ParseVolumeId(request->volume_id());
+  if (!id.ok()) return rpc::ToGrpc(id.status());
+  const absl::Status changed = membership_->SetDraining(*id, false);
+  if (!changed.ok()) return rpc::ToGrpc(changed);
+  uint32_t draining = 0;
+  const JobRunner::JobPtr drain = RunningDrain(&draining);
+  if (drain != nullptr && draining == *id) {
+    // Not found: it has just ended.
+    jobs_->Cancel(drain->id()).IgnoreError();
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::RemoveVolume(grpc::ServerContext* context,
+                                        const v1::RemoveVolumeRequest* request,
+                                        v1::RemoveVolumeResponse* response) {
+  const auto id = ParseVolumeId(request->volume_id());
+  if (!id.ok()) return rpc::ToGrpc(id.status());
+  return rpc::ToGrpc(removal_->Remove(*id, request->dry_run()));
 }
 
 grpc::Status AdminService::ListJobs(grpc::ServerContext* context,

@@ -1,4 +1,4 @@
-// What the master asks of volume agents: unlinks, and blobs of tombstones.
+// What the master asks of volume agents: unlinks, marks, blobs of tombstones.
 
 #ifndef CAIRN_MASTER_AGENTS_H_
 #define CAIRN_MASTER_AGENTS_H_
@@ -22,6 +22,8 @@ class Agents {
   virtual ~Agents() = default;
   virtual void Unlink(uint32_t volume_id, v1::UnlinkOp op, absl::Time deadline,
                       Done done) = 0;
+  // The index has accepted this blob: it is made read-only. Not answered.
+  virtual void Mark(uint32_t volume_id, const v1::BlobId& blob) = 0;
   virtual void Put(uint32_t volume_id, v1::SmallPutOp op, absl::Time deadline,
                    Done done) = 0;
 };

@@ -29,10 +29,14 @@ bool Names(const v1::Record& record, uint32_t volume_id,
 
 absl::StatusOr<Verdict::Verdict> Judge(
     index::IndexStore* index, uint32_t volume_id, const v1::BlobId& blob,
-    const absl::StatusOr<index::Found>& found, int64_t index_time_ms) {
+    const absl::StatusOr<index::Found>& found, int64_t index_time_ms,
+    HeldBlobs* held) {
   if (!found.ok() && !absl::IsNotFound(found.status())) return found.status();
   if (found.ok() && Names(found->record, volume_id, blob)) {
     return Verdict::VERDICT_COMMITTED;
+  }
+  if (held != nullptr && held->IsHeld({volume_id, blob})) {
+    return Verdict::VERDICT_PENDING;
   }
   const int64_t age_ms = index_time_ms - blob.version().time_ms();
   if (age_ms >= absl::ToInt64Milliseconds(base::kUnmarkedAgeMax)) {
@@ -47,7 +51,7 @@ absl::StatusOr<Verdict::Verdict> Judge(
 
 absl::StatusOr<std::vector<Verdict::Verdict>> CheckBlobs(
     index::IndexStore* index, const v1::CheckBlobsRequest& request,
-    int64_t index_time_ms) {
+    int64_t index_time_ms, HeldBlobs* held) {
   std::vector<Verdict::Verdict> verdicts;
   verdicts.reserve(request.blobs_size());
   // In pieces of a batch, so that no lookup holds much memory.
@@ -64,7 +68,7 @@ absl::StatusOr<std::vector<Verdict::Verdict>> CheckBlobs(
       ASSIGN_OR_RETURN(
           const Verdict::Verdict verdict,
           Judge(index, request.volume_id(), request.blobs(begin + i), found[i],
-                index_time_ms));
+                index_time_ms, held));
       verdicts.push_back(verdict);
     }
   }

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "index/index_store.h"
+#include "master/held_blobs.h"
 #include "proto/cairn/v1/metadata.pb.h"
 
 namespace cairn::master {
@@ -15,10 +16,11 @@ namespace cairn::master {
 // of an acknowledged write would be disowned. kUnavailable: no verdict at all.
 // A blob is disowned only when its version can never be committed any more
 // (kUnmarkedAgeMax is twice what the index accepts) or when it waits in the
-// removal queue. Blocks.
+// removal queue, and never while a job makes it (`held`, may be nullptr).
+// Blocks.
 absl::StatusOr<std::vector<v1::CheckBlobsResponse::Verdict>> CheckBlobs(
     index::IndexStore* index, const v1::CheckBlobsRequest& request,
-    int64_t index_time_ms);
+    int64_t index_time_ms, HeldBlobs* held = nullptr);
 
 }  // namespace cairn::master
 

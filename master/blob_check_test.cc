@@ -62,5 +62,22 @@ TEST_F(BlobCheckTest, AYoungBlobInTheRemovalQueueIsDisowned) {
   EXPECT_EQ(Ask(kNowMs, 10), V::VERDICT_DISOWNED);
 }
 
+TEST_F(BlobCheckTest, WhatAJobMakesJustNowIsPending) {
+  HeldBlobs held;
+  v1::CheckBlobsRequest request;
+  request.set_volume_id(1);
+  v1::BlobId* const blob = request.add_blobs();
+  blob->set_key("k");
+  *blob->mutable_version() = TestPut("k", "v", kNowMs, {}).record.version();
+  ASSERT_TRUE(held.TryHold({1, *blob}));
+  const auto ask = [&] {
+    return CheckBlobs(index_.get(), request, kNowMs + 1'000'000, &held)
+        ->front();
+  };
+  EXPECT_EQ(ask(), V::VERDICT_PENDING);
+  held.Release({1, *blob});
+  EXPECT_EQ(ask(), V::VERDICT_DISOWNED);
+}
+
 }  // namespace
 }  // namespace cairn::master

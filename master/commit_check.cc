@@ -35,25 +35,7 @@ absl::Status CheckReplicas(const v1::ClusterMap& map,
         "a commit names ", map.replicas(), " replicas in this cluster, not ",
         record.replicas_size()));
   }
-  absl::InlinedVector<uint32_t, 4> seen;
-  for (const v1::SubvolumeId& where : record.replicas()) {
-    const uint32_t id = where.volume_id();
-    const v1::Volume* volume = placement::FindVolume(map, id);
-    if (volume == nullptr || volume->state() == v1::VOLUME_STATE_REMOVED) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("volume ", VolumeIdText(id),
-                       " is not in the cluster (any more): write again"));
-    }
-    if (where.subvolume() < 0 ||
-        where.subvolume() >= map.subvolumes_per_volume() ||
-        absl::c_linear_search(seen, id)) {
-      return absl::InvalidArgumentError(
-          "the replicas of a commit lie on distinct volumes, each on a "
-          "subvolume that there is");
-    }
-    seen.push_back(id);
-  }
-  return absl::OkStatus();
+  return CheckPlaces(map, record);
 }
 
 absl::Status CheckInlineValue(const v1::ClusterMap& map,
@@ -76,6 +58,28 @@ absl::Status CheckInlineValue(const v1::ClusterMap& map,
 }
 
 }  // namespace
+
+absl::Status CheckPlaces(const v1::ClusterMap& map, const v1::Record& record) {
+  absl::InlinedVector<uint32_t, 4> seen;
+  for (const v1::SubvolumeId& where : record.replicas()) {
+    const uint32_t id = where.volume_id();
+    const v1::Volume* volume = placement::FindVolume(map, id);
+    if (volume == nullptr || volume->state() == v1::VOLUME_STATE_REMOVED) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("volume ", VolumeIdText(id),
+                       " is not in the cluster (any more): write again"));
+    }
+    if (where.subvolume() < 0 ||
+        where.subvolume() >= map.subvolumes_per_volume() ||
+        absl::c_linear_search(seen, id)) {
+      return absl::InvalidArgumentError(
+          "the replicas of a commit lie on distinct volumes, each on a "
+          "subvolume that there is");
+    }
+    seen.push_back(id);
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CheckPut(const v1::ClusterMap& map,
                       const index::Mutation& mutation) {

@@ -16,6 +16,10 @@ namespace cairn::master {
 absl::Status CheckPut(const v1::ClusterMap& map,
                       const index::Mutation& mutation);
 
+// OK: the replicas lie on distinct volumes of `map`, on subvolumes that there
+// are. kInvalidArgument; kFailedPrecondition: a volume was removed.
+absl::Status CheckPlaces(const v1::ClusterMap& map, const v1::Record& record);
+
 }  // namespace cairn::master
 
 #endif  // CAIRN_MASTER_COMMIT_CHECK_H_

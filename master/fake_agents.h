@@ -35,9 +35,17 @@ class FakeAgents final : public Agents {
     done(Record(volume_id, op.blob(), op.committed() ? 1 : 0, &put_));
   }
 
-  // "7/0 key" of each blob that was unlinked or put, in that order of text.
+  void Mark(uint32_t volume_id, const v1::BlobId& blob) override {
+    base::MutexLock lock(&mu_);
+    marked_.insert(
+        absl::StrCat(volume_id, "/", blob.subvolume(), " ", blob.key()));
+  }
+
+  // "7/0 key" of each blob that was unlinked, put or marked, in that order of
+  // text.
   std::multiset<std::string> unlinked() { return Copy(unlinked_); }
   std::multiset<std::string> put() { return Copy(put_); }
+  std::multiset<std::string> marked() { return Copy(marked_); }
   int64_t fencing_number() {
     base::MutexLock lock(&mu_);
     return last_number_;
@@ -64,6 +72,7 @@ class FakeAgents final : public Agents {
   std::map<uint32_t, absl::Status> answers_ ABSL_GUARDED_BY(mu_);
   std::multiset<std::string> unlinked_;  // Guarded by mu_.
   std::multiset<std::string> put_;       // Guarded by mu_.
+  std::multiset<std::string> marked_;    // Guarded by mu_.
   int64_t last_number_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

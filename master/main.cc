@@ -16,6 +16,7 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/logging.h"
@@ -42,6 +43,13 @@ ABSL_FLAG(std::string, durability, "fsync",
 ABSL_FLAG(std::optional<int64_t>, inline_max, std::nullopt,
           "values up to this many bytes are kept in the index too; by default "
           "4096, or 128 if the index is Redis");
+ABSL_FLAG(absl::Duration, repair_after, cairn::base::kRepairAfterDefault,
+          "a volume that is down, or a disk that has failed, for this long has "
+          "its copies made again elsewhere, as 90s or 10m; 0: only `cairn "
+          "repair` does it");
+ABSL_FLAG(int64_t, repair_rate, cairn::base::kRepairRateDefault,
+          "bytes a second that a repair moves that starts by itself; 0: no "
+          "limit");
 ABSL_FLAG(bool, insecure, false,
           "allow --listen beyond loopback although nobody is asked for a "
           "credential");
@@ -89,6 +97,20 @@ absl::StatusOr<ClusterSettings> SettingsOfFlags() {
   return settings;
 }
 
+absl::Status RepairOfFlags(Master::Options* options) {
+  options->repair_after = absl::GetFlag(FLAGS_repair_after);
+  if (options->repair_after != absl::ZeroDuration() &&
+      options->repair_after < base::kRepairAfterMin) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--repair_after=", absl::FormatDuration(options->repair_after),
+        ": give ", absl::FormatDuration(base::kRepairAfterMin),
+        " or longer, or 0 to start no repair"));
+  }
+  options->repair_bytes_per_second_max = absl::GetFlag(FLAGS_repair_rate);
+  return CheckRange("repair_rate", options->repair_bytes_per_second_max, 0,
+                    INT64_MAX);
+}
+
 absl::StatusOr<std::string> IdentityIn(int fd, const std::string& path) {
   char bytes[32];
   const ssize_t count = pread(fd, bytes, sizeof(bytes), 0);
@@ -127,6 +149,9 @@ absl::StatusOr<std::string> TakeDirectory(const std::string& data) {
 
 absl::Status Run() {
   ASSIGN_OR_RETURN(const ClusterSettings settings, SettingsOfFlags());
+  Master::Options options;
+  options.settings = settings;
+  RETURN_IF_ERROR(RepairOfFlags(&options));
   const std::string listen = absl::GetFlag(FLAGS_listen);
   RETURN_IF_ERROR(base::CheckListenAddress("listen", listen,
                                            absl::GetFlag(FLAGS_insecure)));
@@ -137,8 +162,8 @@ absl::Status Run() {
   if (uri.empty()) uri = absl::StrCat("rocksdb:", data, "/index");
   open_options.durability = settings.durability;
   ASSIGN_OR_RETURN(const auto index, index::OpenIndexStore(uri, open_options));
-  ASSIGN_OR_RETURN(const auto master,
-                   Master::Start(index.get(), {settings, listen}));
+  options.listen_address = listen;
+  ASSIGN_OR_RETURN(const auto master, Master::Start(index.get(), options));
   base::LogInfo("serving gRPC on ", listen, ", the index is ", index->uri());
   base::WaitForStop();
   master->Stop(base::kDrainDeadline / 2);

@@ -26,11 +26,12 @@ absl::StatusOr<std::unique_ptr<Master>> Master::Start(index::IndexStore* index,
   grpc::ServerBuilder builder;
   master->loop_ = std::make_unique<rpc::EventLoop>(&builder);
   master->MakeWritePath();
-  master->MakeJobs();
+  RETURN_IF_ERROR(master->MakeJobs(options));
   RETURN_IF_ERROR(master->Serve(&builder, options.listen_address));
   master->removals_->Start();
   master->keeper_ = std::thread([m = master.get()] { m->KeepTime(); });
   RETURN_IF_ERROR(master->jobs_->Resume());
+  master->auto_repair_->Start();
   return master;
 }
 
@@ -74,6 +75,7 @@ void Master::MakeWritePath() {
   removals.view = view;
   removals.now_ms = now_ms;
   removals.fencing_number = fencing_number_;
+  removals.held = &held_;
   removals_ = std::make_unique<RemovalJob>(std::move(removals));
 
   CommitQueue::Options commits;
@@ -104,12 +106,13 @@ void Master::MakeWritePath() {
   deletes_ = std::make_unique<DeleteCoordinator>(std::move(deletes));
 }
 
-void Master::MakeJobs() {
+absl::Status Master::MakeJobs(const Options& options) {
   VerifyJob::Options verify;
   verify.index = index_;
   verify.membership = membership_.get();
   verify.now_ms = [this] { return clock_->NowMs(); };
   verify.fencing_number = fencing_number_;
+  verify.held = &held_;
   verify.on_removals = [this](uint32_t volume_id) {
     removals_->NoteBacklog(volume_id);
   };
@@ -132,12 +135,57 @@ void Master::MakeJobs() {
   jobs_->Register(v1::JOB_KIND_VERIFY, [this](JobContext* context) {
     return verify_->Run(context);
   });
+  MakePlacementJobs();
+  AutoRepair::Options repair;
+  repair.index = index_;
+  repair.membership = membership_.get();
+  repair.jobs = jobs_.get();
+  repair.repair_after = options.repair_after;
+  repair.bytes_per_second_max = options.repair_bytes_per_second_max;
+  auto_repair_ = std::make_unique<AutoRepair>(repair);
+  // A master that died while it removed a volume has left its queue.
+  return volume_removal_->ForgetQueues();
+}
+
+void Master::MakePlacementJobs() {
+  const auto on_removals = [this](uint32_t volume_id) {
+    removals_->NoteBacklog(volume_id);
+  };
+  copies_ = std::make_unique<GrpcCopyAgents>();
+  BlobMover::Options mover;
+  mover.index = index_;
+  mover.commits = commits_.get();
+  mover.held = &held_;
+  mover.copies = copies_.get();
+  mover.agents = agents_.get();
+  mover.fencing_number = fencing_number_;
+  mover.on_removals = on_removals;
+  mover_ = std::make_unique<BlobMover>(std::move(mover));
+  placement_ = std::make_unique<PlacementJob>(PlacementJob::Options{
+      index_, membership_.get(), mover_.get(), copies_.get(), on_removals});
+  jobs_->Register(v1::JOB_KIND_REBALANCE, [this](JobContext* context) {
+    return placement_->RunRebalance(context);
+  });
+  jobs_->Register(v1::JOB_KIND_REPAIR, [this](JobContext* context) {
+    return placement_->RunRepair(context);
+  });
+  jobs_->Register(v1::JOB_KIND_DRAIN, [this](JobContext* context) {
+    return placement_->RunDrain(context);
+  });
+  volume_removal_ = std::make_unique<VolumeRemoval>(index_, membership_.get(),
+                                                    commits_.get());
 }
 
 absl::Status Master::CheckMutation(const index::Mutation& mutation) {
   const Membership::View view = membership_->view();
   if (!view->unavailable_reason.empty()) {
     return absl::UnavailableError(view->unavailable_reason);
+  }
+  if (volume_removal_ != nullptr) {
+    RETURN_IF_ERROR(volume_removal_->CheckMutation(mutation));
+  }
+  if (mutation.kind == index::Mutation::Kind::kMove) {
+    return CheckPlaces(view->map, mutation.record);
   }
   if (mutation.kind != index::Mutation::Kind::kPut) return absl::OkStatus();
   return CheckPut(view->map, mutation);
@@ -154,9 +202,10 @@ absl::Status Master::Serve(grpc::ServerBuilder* builder,
       BatchHandler::Options{index_, membership_.get(), commits_.get(),
                             deletes_.get(), leases_.get(), now_ms});
   metadata_service_ = std::make_unique<MetadataService>(
-      MetadataService::Options{index_, membership_.get(), now_ms});
+      MetadataService::Options{index_, membership_.get(), now_ms, &held_});
   admin_service_ =
-      std::make_unique<AdminService>(index_, membership_.get(), jobs_.get());
+      std::make_unique<AdminService>(index_, membership_.get(), jobs_.get(),
+                                     volume_removal_.get(), auto_repair_.get());
   store_service_ = std::make_unique<StoreService>(store_.get(), loop_.get());
   batch_server_ =
       std::make_unique<rpc::BatchServer<v1::BatchRequest, v1::BatchResponse>>(
@@ -208,6 +257,7 @@ void Master::Stop(absl::Duration timeout) {
     stopping_ = true;
     stop_.SignalAll();
   }
+  if (auto_repair_ != nullptr) auto_repair_->Stop();
   if (jobs_ != nullptr) jobs_->Stop();  // Who watches is told.
   if (keeper_.joinable()) keeper_.join();
   if (metadata_service_ != nullptr) metadata_service_->StopWatches();

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "base/limits.h"
 #include "base/mutex.h"
 #include "base/version_clock.h"
 #include "client/store_client.h"
@@ -22,12 +23,18 @@
 #include "master/cluster_state.h"
 #include "master/commit_queue.h"
 #include "master/delete_coordinator.h"
+#include "master/held_blobs.h"
 #include "master/in_process_metadata.h"
 #include "master/index_clock.h"
 #include "master/index_mark.h"
+#include "master/jobs/auto_repair.h"
+#include "master/jobs/blob_mover.h"
+#include "master/jobs/copy_agents.h"
 #include "master/jobs/job_runner.h"
+#include "master/jobs/placement_job.h"
 #include "master/jobs/rebuild_job.h"
 #include "master/jobs/verify_job.h"
+#include "master/jobs/volume_removal.h"
 #include "master/lease_table.h"
 #include "master/membership.h"
 #include "master/metadata_service.h"
@@ -45,6 +52,10 @@ class Master {
   struct Options {
     ClusterSettings settings;
     std::string listen_address;  // host:port
+    // When copies are made again by themselves, and how fast; zero: never, and
+    // without a limit.
+    absl::Duration repair_after = base::kRepairAfterDefault;
+    int64_t repair_bytes_per_second_max = base::kRepairRateDefault;
   };
   // Reads what the index knows of the cluster and starts to serve. `index`
   // outlives the master. kInvalidArgument, kFailedPrecondition: a sentence
@@ -62,7 +73,8 @@ class Master {
   explicit Master(index::IndexStore* index) : index_(index) {}
   absl::Status Open(const ClusterSettings& settings);
   void MakeWritePath();
-  void MakeJobs();
+  absl::Status MakeJobs(const Options& options);
+  void MakePlacementJobs();
   absl::Status Serve(grpc::ServerBuilder* builder,
                      const std::string& listen_address);
   absl::Status CheckMutation(const index::Mutation& mutation);
@@ -81,6 +93,7 @@ class Master {
   // Serves the clients' batches and hears the agents' answers.
   std::unique_ptr<rpc::EventLoop> loop_;
   std::unique_ptr<PooledAgents> agents_;
+  HeldBlobs held_;
   std::unique_ptr<RemovalJob> removals_;
   std::unique_ptr<LeaseTable> leases_;
   std::unique_ptr<CommitQueue> commits_;
@@ -91,7 +104,12 @@ class Master {
   std::unique_ptr<MetadataService> metadata_service_;
   std::unique_ptr<RebuildJob> rebuild_;
   std::unique_ptr<VerifyJob> verify_;
+  std::unique_ptr<CopyAgents> copies_;
+  std::unique_ptr<BlobMover> mover_;
+  std::unique_ptr<PlacementJob> placement_;
+  std::unique_ptr<VolumeRemoval> volume_removal_;
   std::unique_ptr<JobRunner> jobs_;
+  std::unique_ptr<AutoRepair> auto_repair_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<StoreService> store_service_;
   std::unique_ptr<rpc::BatchServer<v1::BatchRequest, v1::BatchResponse>>

@@ -185,6 +185,7 @@ absl::Status Membership::JoinMemberLocked(const v1::JoinRequest& request) {
     guests_.clear();  // Their next heartbeat makes them join, and be refused.
   }
   v1::Volume joined = VolumeOf(request);
+  if (volume != nullptr) joined.set_draining(volume->draining());
   joined.set_weight(WeightOf(joined, volume == nullptr ? 0 : volume->weight()));
   if (volume == nullptr) {
     base::LogInfo("volume ", VolumeIdText(request.volume_id()), " at ",
@@ -408,6 +409,80 @@ absl::Status Membership::CheckServing() {
   base::MutexLock lock(&mu_);
   if (view_->unavailable_reason.empty()) return absl::OkStatus();
   return absl::UnavailableError(view_->unavailable_reason);
+}
+
+absl::Status Membership::CheckCanLeave(uint32_t volume_id) {
+  base::MutexLock lock(&mu_);
+  return CheckCanLeaveLocked(volume_id);
+}
+
+absl::Status Membership::CheckCanLeaveLocked(uint32_t volume_id) {
+  const std::string reason = ReasonLocked();
+  if (!reason.empty()) return absl::UnavailableError(reason);
+  int others = 0;
+  bool found = false;
+  for (const v1::Volume& volume : map_.volumes()) {
+    if (volume.volume_id() == volume_id) {
+      found = true;
+    } else if (!volume.draining()) {
+      ++others;
+    }
+  }
+  if (!found) {
+    return absl::NotFoundError(
+        absl::StrCat("no volume ", VolumeIdText(volume_id),
+                     " is in the cluster: see `cairn volume list`"));
+  }
+  if (others >= map_.replicas()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "replicas=", map_.replicas(), " but only ", others,
+      others == 1 ? " volume" : " volumes", " would be left without ",
+      VolumeIdText(volume_id), ": add a volume first"));
+}
+
+absl::Status Membership::SetDraining(uint32_t volume_id, bool draining) {
+  {
+    base::MutexLock lock(&mu_);
+    const absl::Status can_leave = CheckCanLeaveLocked(volume_id);
+    const bool refused = absl::IsFailedPrecondition(can_leave) && !draining;
+    if (!refused) RETURN_IF_ERROR(can_leave);
+    v1::Volume* const volume = FindLocked(volume_id);
+    if (volume->draining() != draining) {
+      volume->set_draining(draining);
+      map_.set_epoch(map_.epoch() + 1);
+      base::LogInfo("volume ", VolumeIdText(volume_id),
+                    draining ? " is draining: it takes no new blobs"
+                             : " takes new blobs again");
+    }
+  }
+  return Publish();
+}
+
+absl::Status Membership::Remove(uint32_t volume_id) {
+  {
+    base::MutexLock lock(&mu_);
+    RETURN_IF_ERROR(CheckCanLeaveLocked(volume_id));
+    auto* const volumes = map_.mutable_volumes();
+    volumes->erase(std::find_if(volumes->begin(), volumes->end(),
+                                [&](const v1::Volume& volume) {
+                                  return volume.volume_id() == volume_id;
+                                }));
+    map_.add_removed_volume_ids(volume_id);
+    map_.set_epoch(map_.epoch() + 1);
+    sessions_.erase(volume_id);
+    base::LogInfo("volume ", VolumeIdText(volume_id),
+                  " was removed from the cluster for good");
+  }
+  return Publish();
+}
+
+absl::Duration Membership::DownFor(uint32_t volume_id) {
+  base::MutexLock lock(&mu_);
+  const v1::Volume* const volume = FindLocked(volume_id);
+  if (volume == nullptr || volume->state() == v1::VOLUME_STATE_UP) {
+    return absl::ZeroDuration();
+  }
+  return now_() - sessions_[volume_id].last_beat;
 }
 
 std::vector<v1::Volume> Membership::Volumes() {

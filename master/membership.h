@@ -86,6 +86,25 @@ class Membership {
   // Blocks. Not OK: the index is still lost.
   absl::Status Recover(v1::ClusterMap map);
 
+  // --- What an operator asks for ---
+  //
+  // kNotFound: no volume has this id. kUnavailable: the cluster serves nothing,
+  // or the index does not answer; the change may come about all the same, since
+  // it is tried again.
+
+  // OK: R volumes that are not draining are left without this one. Else
+  // kFailedPrecondition.
+  absl::Status CheckCanLeave(uint32_t volume_id);
+  // Durable when it returns. kFailedPrecondition as above, of a drain.
+  absl::Status SetDraining(uint32_t volume_id, bool draining);
+  // For good: the id is never taken again. Durable when it returns.
+  // kFailedPrecondition as above. REQUIRES: no key names the volume, and none
+  // will.
+  absl::Status Remove(uint32_t volume_id);
+  // For how long the volume has been silent, as far as this master knows; zero
+  // while it is up.
+  absl::Duration DownFor(uint32_t volume_id);
+
   // Volumes with the newest fill levels, guests included, without secrets.
   std::vector<v1::Volume> Volumes();
   std::vector<v1::Volume> VolumesWithSecrets();
@@ -115,6 +134,8 @@ class Membership {
   absl::Status JoinMemberLocked(const v1::JoinRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   v1::Volume* FindLocked(uint32_t volume_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status CheckCanLeaveLocked(uint32_t volume_id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Takes the volume over; a change beyond fill bytes makes a new epoch.
   void UpdateLocked(v1::Volume* old_volume, v1::Volume new_volume)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

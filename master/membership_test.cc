@@ -267,5 +267,72 @@ TEST_F(MembershipTest, AStrangerThatComesFirstMakesReadersWaitForTheOwn) {
   EXPECT_TRUE(absl::IsFailedPrecondition(Join(stranger)));
 }
 
+TEST_F(MembershipTest, ADrainingVolumeStaysSoOverJoinsAndRestarts) {
+  Form();
+  ASSERT_TRUE(Join(Member(3, 30)).ok());
+  const int64_t before = epoch();
+  ASSERT_TRUE(members_->SetDraining(3, true).ok());
+  EXPECT_GT(epoch(), before);
+  const auto draining = [this] {
+    return members_->view()->map.volumes(2).draining();
+  };
+  EXPECT_TRUE(draining());
+  ASSERT_TRUE(Join(Member(3, 31)).ok());
+  EXPECT_TRUE(Beat(3, 31).ok());
+  EXPECT_TRUE(draining());
+  Restart();
+  for (uint32_t id = 1; id <= 3; ++id) {
+    ASSERT_TRUE(Join(Member(id, 100 + id)).ok());
+  }
+  EXPECT_TRUE(draining());
+  ASSERT_TRUE(members_->SetDraining(3, false).ok());
+  EXPECT_FALSE(draining());
+  EXPECT_EQ(members_->SetDraining(9, true).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(MembershipTest, NoMoreVolumesLeaveThanReplicasAllow) {
+  Form();
+  EXPECT_EQ(members_->SetDraining(1, true).code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(members_->Remove(1).code(), absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(Join(Member(3, 30)).ok());
+  ASSERT_TRUE(members_->SetDraining(1, true).ok());
+  EXPECT_TRUE(members_->SetDraining(1, true).ok()) << "once more";
+  const absl::Status refused = members_->SetDraining(2, true);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("replicas=2 but only 1 volume would be left without "
+                        "00000002: add a volume first"));
+  EXPECT_TRUE(members_->SetDraining(1, false).ok());
+}
+
+TEST_F(MembershipTest, ARemovedVolumeIsNeverTakenAgain) {
+  Form();
+  ASSERT_TRUE(Join(Member(3, 30)).ok());
+  ASSERT_TRUE(members_->Remove(1).ok());
+  EXPECT_EQ(members_->Volumes().size(), 2u);
+  EXPECT_EQ(Beat(1, 10).code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(Join(Member(1, 11)).message()),
+              HasSubstr("was removed from this cluster for good"));
+  Restart();
+  EXPECT_FALSE(Join(Member(1, 12)).ok());
+  ASSERT_TRUE(Join(Member(2, 21)).ok());
+  EXPECT_EQ(members_->Remove(1).code(), absl::StatusCode::kUnavailable)
+      << "it does not serve yet";
+}
+
+TEST_F(MembershipTest, ItIsKnownForHowLongAVolumeHasBeenDown) {
+  Form();
+  EXPECT_EQ(members_->DownFor(1), absl::ZeroDuration());
+  for (int i = 0; i < 10; ++i) {
+    now_ += absl::Seconds(1);
+    ASSERT_TRUE(Beat(2, 20).ok());
+    members_->Tick();
+  }
+  EXPECT_EQ(members_->DownFor(1), absl::Seconds(10));
+  EXPECT_EQ(members_->DownFor(2), absl::ZeroDuration());
+  ASSERT_TRUE(Beat(1, 10).ok());
+  EXPECT_EQ(members_->DownFor(1), absl::ZeroDuration());
+}
+
 }  // namespace
 }  // namespace cairn::master

@@ -76,8 +76,8 @@ grpc::Status MetadataService::CheckBlobs(grpc::ServerContext* context,
   }
   const absl::Status serving = options_.membership->CheckServing();
   if (!serving.ok()) return rpc::ToGrpc(serving);
-  const auto verdicts =
-      master::CheckBlobs(options_.index, *request, options_.now_ms());
+  const auto verdicts = master::CheckBlobs(options_.index, *request,
+                                           options_.now_ms(), options_.held);
   if (!verdicts.ok()) {
     return rpc::ToGrpc(absl::UnavailableError(verdicts.status().message()));
   }

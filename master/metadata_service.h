@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "index/index_store.h"
+#include "master/held_blobs.h"
 #include "master/membership.h"
 #include "proto/cairn/v1/metadata.grpc.pb.h"
 
@@ -21,6 +22,7 @@ class MetadataService final : public v1::MetadataService::WithAsyncMethod_Batch<
     index::IndexStore* index = nullptr;  // All outlive the service.
     Membership* membership = nullptr;
     std::function<int64_t()> now_ms;  // The index's clock.
+    HeldBlobs* held = nullptr;        // What jobs make just now.
   };
   explicit MetadataService(Options options) : options_(std::move(options)) {}
 

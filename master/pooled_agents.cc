@@ -33,6 +33,12 @@ void PooledAgents::Unlink(uint32_t volume_id, v1::UnlinkOp op,
   agent->Unlink(std::move(op), deadline, std::move(done));
 }
 
+void PooledAgents::Mark(uint32_t volume_id, const v1::BlobId& blob) {
+  const auto agent = Get(volume_id);
+  // One that does not hear of it asks about the blob later.
+  if (agent != nullptr) agent->MarkCommitted(blob);
+}
+
 void PooledAgents::Put(uint32_t volume_id, v1::SmallPutOp op,
                        absl::Time deadline, Done done) {
   const auto agent = Get(volume_id);

@@ -30,6 +30,7 @@ class PooledAgents final : public Agents {
   // A volume that is down is not asked; kUnavailable.
   void Unlink(uint32_t volume_id, v1::UnlinkOp op, absl::Time deadline,
               Done done) override;
+  void Mark(uint32_t volume_id, const v1::BlobId& blob) override;
   void Put(uint32_t volume_id, v1::SmallPutOp op, absl::Time deadline,
            Done done) override;
 

@@ -14,6 +14,7 @@ namespace cairn::master {
 struct RemovalJob::Group {
   uint32_t volume_id = 0;
   std::vector<index::Removal> entries;
+  std::vector<index::Removal> all;  // The same, if jobs hold blobs.
   // One for each entry, set by its answer; read when all have come.
   std::unique_ptr<std::atomic<bool>[]> confirmed;
   std::atomic<size_t> unanswered{0};
@@ -102,6 +103,9 @@ void RemovalJob::FinishGroups(std::vector<std::shared_ptr<Group>> groups) {
                        finished.message());
     }
   }
+  if (options_.held != nullptr) {
+    for (const auto& group : groups) options_.held->EndRemoval(group->all);
+  }
   // Only now: a scan that went on before would find them still there.
   base::MutexLock lock(&mu_);
   for (const auto& group : groups) lanes_[group->volume_id].under_way = false;
@@ -113,6 +117,9 @@ void RemovalJob::StartGroups() {
     const uint32_t id = volume.volume_id();
     if (volume.state() == v1::VOLUME_STATE_UP) {
       std::vector<index::Removal> entries = Take(id);
+      if (options_.held != nullptr) {
+        entries = options_.held->BeginRemoval(std::move(entries));
+      }
       if (!entries.empty()) Send(id, std::move(entries));
       continue;
     }
@@ -170,6 +177,7 @@ void RemovalJob::Send(uint32_t volume_id, std::vector<index::Removal> entries) {
   group->volume_id = volume_id;
   group->unanswered = entries.size();
   group->confirmed = std::make_unique<std::atomic<bool>[]>(entries.size());
+  if (options_.held != nullptr) group->all = entries;
   group->entries = std::move(entries);
   {
     base::MutexLock lock(&mu_);

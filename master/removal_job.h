@@ -23,6 +23,7 @@
 #include "client/metadata_client.h"
 #include "index/index_store.h"
 #include "master/agents.h"
+#include "master/held_blobs.h"
 
 namespace cairn::master {
 
@@ -35,6 +36,9 @@ class RemovalJob {
     std::function<std::shared_ptr<const client::ClusterView>()> view;
     std::function<int64_t()> now_ms;  // The index's clock.
     int64_t fencing_number = 0;
+    // What jobs are about to make is left alone. Outlives the job; nullptr: no
+    // job makes anything.
+    HeldBlobs* held = nullptr;
     absl::Duration retry_pause;  // Zero: kRemovalRetryPause.
   };
   explicit RemovalJob(Options options);

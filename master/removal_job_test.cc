@@ -36,6 +36,7 @@ class RemovalJobTest : public testing::Test {
       return now_ms_;
     };
     options.fencing_number = 5;
+    options.held = &held_;
     options.retry_pause = absl::Milliseconds(5);
     job_ = std::make_unique<RemovalJob>(std::move(options));
     job_->Start();
@@ -78,6 +79,7 @@ class RemovalJobTest : public testing::Test {
   const std::unique_ptr<index::IndexStore> index_ =
       index::NewMemoryIndexStore();
   FakeAgents agents_;
+  HeldBlobs held_;
   base::Mutex mu_;
   std::shared_ptr<const client::ClusterView> view_ ABSL_GUARDED_BY(mu_) =
       TestView(TestMap(3));
@@ -158,6 +160,21 @@ TEST_F(RemovalJobTest, OldTombstonesAreForgottenWithTheirBlobs) {
   }
   EXPECT_THAT(agents_.unlinked(), testing::ElementsAre("3/0 k"));
   EXPECT_EQ(index_->Stats().tombstones_count, 0);
+}
+
+TEST_F(RemovalJobTest, WhatAJobHoldsIsLeftUntilItLetsGo) {
+  const auto removals = Replace(2);
+  ASSERT_EQ(removals.size(), 4u);  // On volumes 1 and 2.
+  ASSERT_TRUE(held_.TryHold(removals[0]));
+  Start();
+  job_->Add(removals);
+  while (Queued(1) + Queued(2) > 1) absl::SleepFor(absl::Milliseconds(2));
+  EXPECT_THAT(agents_.unlinked(), SizeIs(3));
+  held_.Release(removals[0]);
+  job_->NoteBacklog(removals[0].volume_id);
+  WaitForEmptyQueue({1, 2});
+  // Nothing is at work on it any more.
+  while (!held_.TryHold(removals[0])) absl::SleepFor(absl::Milliseconds(2));
 }
 
 }  // namespace

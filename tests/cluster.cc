@@ -142,6 +142,15 @@ void Cluster::Kill(const std::string& name) {
   process(name).Wait(absl::Seconds(30));
 }
 
+std::string Cluster::AddVolume() {
+  const std::string name = absl::StrCat("volume-", ++options_.volumes);
+  ports_[name] = FreePort();
+  ports_[name + "-http"] = FreePort();
+  Start(name);
+  WaitReady();
+  return name;
+}
+
 void Cluster::MoveVolume(const std::string& name) {
   ports_[name] = FreePort();
   ports_[name + "-http"] = FreePort();
@@ -198,6 +207,15 @@ v1::GetStatusResponse Cluster::GetStatus() const {
 
 std::string Cluster::volume_path(int number) const {
   return absl::StrCat(path(), "/volume-", number);
+}
+
+std::string Cluster::VolumeId(const std::string& name) const {
+  const v1::GetStatusResponse status = GetStatus();
+  for (const v1::Volume& volume : status.map().volumes()) {
+    if (volume.grpc_address() != address(name)) continue;
+    return absl::StrCat(absl::Hex(volume.volume_id(), absl::kZeroPad8));
+  }
+  return "";
 }
 
 std::string Cluster::admin_address() const {

@@ -44,6 +44,9 @@ class Cluster {
   // In the order in which they start.
   std::vector<std::string> names() const;
 
+  // Starts one more, empty; its name, once it is up.
+  std::string AddVolume();
+
   // Gives stopped volumes new ports, or each other's, for their next start.
   void MoveVolume(const std::string& name);
   void SwapAddresses(const std::string& a, const std::string& b);
@@ -59,6 +62,8 @@ class Cluster {
 
   const std::string& path() const { return directory_.path(); }
   std::string volume_path(int number) const;
+  // "0a1b2c3d": of a volume that is in the cluster.
+  std::string VolumeId(const std::string& name) const;
   int gateway_port() const { return ports_.at("gateway"); }
   std::string admin_address() const;
   std::string master_address() const;

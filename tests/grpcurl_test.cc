@@ -121,5 +121,49 @@ TEST_F(GrpcurlTest, AKeyIsStattedAndAMissingOneIsNotFound) {
   EXPECT_THAT(missing.text, HasSubstr("Code: NotFound"));
 }
 
+TEST_F(GrpcurlTest, VolumesComeAndGoByTheirCallsAlone) {
+  ASSERT_EQ(HttpPut(cluster_.gateway_port(), "/foo", "bar").status, 201);
+  const std::string admin = "cairn.v1.AdminService/";
+  EXPECT_THAT(Grpcurl("-d '{\"options\": {\"dry_run\": true}}'", master(),
+                      admin + "Rebalance")
+                  .out,
+              HasSubstr("\"summary\": \"would move 0 copies, 0 bytes\""));
+  EXPECT_THAT(Grpcurl("-d '{}'", master(), admin + "Repair").out,
+              HasSubstr("\"summary\": \"made 0 copies, 0 bytes again\""));
+  const std::string id = cluster_.VolumeId("volume-1");
+  const std::string volume = "-d '{\"volume_id\": \"" + id + "\"}'";
+  EXPECT_THAT(Grpcurl(volume, master(), admin + "RemoveVolume").text,
+              AllOf(HasSubstr("Code: FailedPrecondition"),
+                    HasSubstr("cairn volume drain " + id)));
+  EXPECT_THAT(Grpcurl(volume, master(), admin + "DrainVolume").out,
+              AllOf(HasSubstr("0 blobs left, safe to remove"),
+                    HasSubstr("\"state\": \"JOB_STATE_DONE\"")));
+  EXPECT_THAT(Grpcurl("", master(), admin + "ListVolumes").out,
+              HasSubstr("\"draining\": true"));
+  EXPECT_EQ(Grpcurl(volume, master(), admin + "UndrainVolume").code, 0);
+  EXPECT_THAT(Grpcurl("", master(), admin + "ListVolumes").out,
+              Not(HasSubstr("\"draining\": true")));
+  Grpcurl(volume, master(), admin + "DrainVolume");
+  EXPECT_EQ(Grpcurl(volume, master(), admin + "RemoveVolume").code, 0);
+  EXPECT_EQ(cluster_.VolumeId("volume-1"), "");
+  const Outcome other =
+      Grpcurl("-d '{\"volume_id\": \"7\"}'", master(), admin + "DrainVolume");
+  EXPECT_THAT(other.text, HasSubstr("Code: InvalidArgument"));
+}
+
+TEST_F(GrpcurlTest, AnAgentCountsItsBlobs) {
+  ASSERT_EQ(HttpPut(cluster_.gateway_port(), "/foo", "bar").status, 201);
+  int64_t blobs = 0;
+  const v1::GetStatusResponse known = cluster_.GetStatus();
+  for (const v1::Volume& volume : known.map().volumes()) {
+    const Outcome count =
+        Grpcurl(absl::StrCat("-d '{\"volume_id\": ", volume.volume_id(), "}'"),
+                volume.grpc_address(), "cairn.v1.VolumeService/CountBlobs");
+    EXPECT_EQ(count.code, 0) << count.text;
+    if (count.out.find("\"blobs_count\": \"1\"") != std::string::npos) ++blobs;
+  }
+  EXPECT_EQ(blobs, 2);
+}
+
 }  // namespace
 }  // namespace cairn::tests

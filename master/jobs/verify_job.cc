@@ -366,8 +366,9 @@ class Verify {
       // Without a key: damaged, and found as missing above.
       if (!blob.blob().key().empty()) *found.add_blobs() = blob.blob();
     }
-    ASSIGN_OR_RETURN(const auto verdicts,
-                     CheckBlobs(options_.index, found, options_.now_ms()));
+    ASSIGN_OR_RETURN(
+        const auto verdicts,
+        CheckBlobs(options_.index, found, options_.now_ms(), options_.held));
     for (int i = 0; i < found.blobs_size(); ++i) {
       if (verdicts[i] != v1::CheckBlobsResponse::VERDICT_DISOWNED) continue;
       if (!reported->insert(found.blobs(i).SerializeAsString()).second) {
