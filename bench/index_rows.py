@@ -39,9 +39,10 @@ class Redis:
         return f"redis+unix://{self.socket}"
 
     def cli(self, *words):
+        # The slow log holds arguments of commands: any bytes.
         return subprocess.run(["redis-cli", "-s", str(self.socket), *words],
-                              capture_output=True, text=True,
-                              check=False).stdout
+                              capture_output=True, check=False
+                              ).stdout.decode(errors="replace")
 
     def memory(self):
         line = next(line for line in self.cli("INFO", "memory").splitlines()
@@ -50,7 +51,8 @@ class Redis:
 
     def slowest(self):
         """(milliseconds, the command) of the slow log."""
-        entries = json.loads(self.cli("--json", "SLOWLOG", "GET", "10000"))
+        entries = json.loads(self.cli("--json", "SLOWLOG", "GET", "10000"),
+                             strict=False)
         if not entries:
             return 0.0, "none above 0.5 ms"
         worst = max(entries, key=lambda entry: entry[2])

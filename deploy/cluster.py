@@ -499,7 +499,9 @@ def parse(argv):
         "replicas": "volumes on which each value lies",
         "subvolumes": "disks of each volume",
         "index": "where the index is: rocksdb:PATH, redis://host:port, "
-                 "redis+unix:///PATH, or redis: one of its own",
+                 "redis+unix:///PATH, redis+cluster://host:port,host:port, "
+                 "redis+sentinel://host:port,host:port/name, or redis: one "
+                 "of its own",
         "durability": "fsync or os: what an answered write has survived",
         "reads": "redirect or proxy", "nginx": "the nginx to start",
     }

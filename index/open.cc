@@ -19,7 +19,9 @@ absl::StatusOr<std::unique_ptr<IndexStore>> OpenIndexStore(
   // The scheme alone: what follows may hold a password.
   return absl::InvalidArgumentError(absl::StrCat(
       "unknown kind of index \"", uri.substr(0, uri.find(':')),
-      "\": give rocksdb:PATH, redis://host:port or redis+unix:///PATH"));
+      "\": give rocksdb:PATH, redis://host:port, redis+unix:///PATH, "
+      "redis+cluster://host:port,host:port or "
+      "redis+sentinel://host:port,host:port/name"));
 }
 
 }  // namespace cairn::index

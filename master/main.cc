@@ -31,8 +31,9 @@ ABSL_FLAG(std::string, data, "./data/master",
           "directory of the master; made if missing");
 ABSL_FLAG(
     std::string, index, "",
-    "where the index is: rocksdb:PATH, redis://[user:pass@]host:port[/db] "
-    "or redis+unix:///PATH; empty: rocksdb:DATA/index");
+    "where the index is: rocksdb:PATH, redis://[user:pass@]host:port[/db], "
+    "redis+unix:///PATH, redis+cluster://host:port,host:port or "
+    "redis+sentinel://host:port,host:port/name; empty: rocksdb:DATA/index");
 ABSL_FLAG(int, replicas, 2,
           "on how many volumes each value lies; fixed for a cluster's life");
 ABSL_FLAG(int, subvolumes, 4,

@@ -25,6 +25,16 @@ constexpr int64_t kWindowSlackMs = 1000;
 // than a millisecond, and has a small part of what a script costs by itself.
 constexpr size_t kScriptKeysMax = 64;
 
+absl::StatusOr<int64_t> ParseTime(const RedisReply& time) {
+  int64_t seconds = 0;
+  int64_t micros = 0;
+  if (time.list.size() != 2 || !absl::SimpleAtoi(time.list[0].text, &seconds) ||
+      !absl::SimpleAtoi(time.list[1].text, &micros)) {
+    return absl::UnavailableError("Redis does not tell its time");
+  }
+  return seconds * 1000 + micros / 1000;
+}
+
 std::string TombstoneOf(const std::string& key, const v1::Record& record) {
   return EncodeTombstone(record.version().time_ms(), key);
 }
@@ -59,38 +69,38 @@ absl::StatusOr<std::vector<MutationResult>> CommitGroup::Run() {
           "other writers of the index were always first: try again");
     }
   }
+  RETURN_IF_ERROR(session_->Confirm(unconfirmed_));
   return std::move(results_);
 }
 
 absl::Status CommitGroup::Read() {
+  // Behind each key the time of its server; of one server once, at the end.
+  const bool clocks = session_->clustered();
+  const size_t step = clocks ? 2 : 1;
   std::vector<RedisCommand> commands;
-  commands.reserve(pending_.size() + 1);
+  commands.reserve(step * pending_.size() + 1);
   for (const Key& key : pending_) {
     commands.push_back({"ZRANGEBYLEX", NamesOf(ShardOf(key.key)).records,
                         MemberMin(key.key), MemberMax(key.key)});
+    if (clocks) commands.push_back({"TIME"});
   }
-  commands.push_back({"TIME"});
+  if (!clocks) commands.push_back({"TIME"});
   ASSIGN_OR_RETURN(auto replies,
                    session_->Read(std::move(commands), deadline_));
   read_ms_ = base::MonotonicMs();
-  const std::vector<RedisReply>& time = replies.back().list;
-  int64_t seconds = 0;
-  int64_t micros = 0;
-  if (time.size() != 2 || !absl::SimpleAtoi(time[0].text, &seconds) ||
-      !absl::SimpleAtoi(time[1].text, &micros)) {
-    return absl::UnavailableError("Redis does not tell its time");
-  }
-  redis_ms_ = seconds * 1000 + micros / 1000;
   for (size_t i = 0; i < pending_.size(); ++i) {
     Key& key = pending_[i];
-    if (!replies[i].is(RedisReply::Type::kList)) {
+    RedisReply& members = replies[i * step];
+    if (!members.is(RedisReply::Type::kList)) {
       return absl::UnavailableError(
-          absl::StrCat("reading the index: ", replies[i].text));
+          absl::StrCat("reading the index: ", members.text));
     }
+    ASSIGN_OR_RETURN(key.redis_ms, ParseTime(clocks ? replies[i * step + 1]
+                                                    : replies.back()));
     key.member.clear();
     key.record.reset();
-    if (replies[i].list.empty()) continue;
-    key.member = std::move(replies[i].list[0].text);
+    if (members.list.empty()) continue;
+    key.member = std::move(members.list[0].text);
     RETURN_IF_ERROR(DecodeMember(key.member, nullptr, &key.record.emplace()));
   }
   return absl::OkStatus();
@@ -144,7 +154,7 @@ Decision CommitGroup::DecideOne(const Key& key, const Change& change,
 
 std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {
   if (key->unknown && key->member == key->tried_member) {
-    Finish(*key, std::move(key->tried));
+    FinishAsFound(*key, std::move(key->tried));
     return std::nullopt;
   }
   // After a script whose outcome is unknown "full" would be no definite answer.
@@ -183,7 +193,7 @@ std::optional<CommitGroup::Change> CommitGroup::DecideKey(Key* key) {
     change.results.push_back(std::move(decision.result));
   }
   if (!changes) {
-    Finish(*key, std::move(change.results));
+    FinishAsFound(*key, std::move(change.results));
     return std::nullopt;
   }
   change.member = EncodeMember(key->key, *record);
@@ -199,7 +209,7 @@ std::vector<std::string> CommitGroup::ArgsFor(const Key& key,
   if (change.oldest_ms != INT64_MAX) {
     left_ms -= IndexTimeMs() - change.oldest_ms;
   }
-  const int64_t now_ms = redis_ms_ + (base::MonotonicMs() - read_ms_);
+  const int64_t now_ms = key.redis_ms + (base::MonotonicMs() - read_ms_);
   const bool had_value = key.record.has_value() && !key.record->tombstone();
   const bool had_tombstone = key.record.has_value() && key.record->tombstone();
   std::string value_op;
@@ -213,7 +223,7 @@ std::vector<std::string> CommitGroup::ArgsFor(const Key& key,
     value_op = "-";
   }
   std::vector<std::string> args = {
-      absl::StrCat(redis_ms_ - kWindowSlackMs),
+      absl::StrCat(key.redis_ms - kWindowSlackMs),
       absl::StrCat(now_ms + left_ms + kWindowSlackMs),
       key.member,
       key.member.empty() ? MemberMin(key.key) : "",
@@ -232,16 +242,20 @@ std::vector<std::string> CommitGroup::ArgsFor(const Key& key,
 }
 
 std::vector<std::vector<size_t>> CommitGroup::Grouped(
-    const std::vector<Key>& keys, const std::vector<Change>& changes) {
+    const std::vector<Key>& keys, const std::vector<Change>& changes) const {
   std::vector<std::vector<size_t>> groups;
-  int open[2] = {-1, -1};  // The group that takes puts; that takes no put.
+  // The group that still takes some, of puts or not, and of one shard where
+  // shards are on several servers.
+  absl::flat_hash_map<std::pair<bool, int>, size_t> open;
   for (size_t i = 0; i < keys.size(); ++i) {
-    int& group = open[changes[i].has_put ? 0 : 1];
-    if (group < 0 || groups[group].size() == kScriptKeysMax) {
-      group = static_cast<int>(groups.size());
+    const int shard = session_->clustered() ? ShardOf(keys[i].key) : 0;
+    const auto [it, fresh] =
+        open.try_emplace({changes[i].has_put, shard}, groups.size());
+    if (fresh || groups[it->second].size() == kScriptKeysMax) {
+      it->second = groups.size();
       groups.emplace_back();
     }
-    groups[group].push_back(i);
+    groups[it->second].push_back(i);
   }
   return groups;
 }
@@ -324,6 +338,16 @@ absl::StatusOr<bool> CommitGroup::Settle(Key* key, Change change,
   }
   return absl::UnavailableError(
       absl::StrCat("writing the index: ", reply.text));
+}
+
+void CommitGroup::FinishAsFound(const Key& key,
+                                std::vector<MutationResult> results) {
+  // A refusal stands whatever becomes of what it is for.
+  const bool any_ok =
+      std::any_of(results.begin(), results.end(),
+                  [](const MutationResult& one) { return one.status.ok(); });
+  if (any_ok) unconfirmed_.push_back(ShardOf(key.key));
+  Finish(key, std::move(results));
 }
 
 void CommitGroup::Finish(const Key& key, std::vector<MutationResult> results) {

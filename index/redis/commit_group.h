@@ -47,7 +47,8 @@ class CommitGroup {
     std::vector<MutationResult> tried;
     // Entries that its mutations take and that the queue held when it was read.
     absl::flat_hash_set<std::string> queued;
-    bool full = false;  // Redis refused a put for want of memory.
+    bool full = false;     // Redis refused a put for want of memory.
+    int64_t redis_ms = 0;  // What its server's clock showed at least by now.
   };
   // What the key's script is to do.
   struct Change {
@@ -74,8 +75,8 @@ class CommitGroup {
   // Its arguments for CommitScript(), without the first.
   std::vector<std::string> ArgsFor(const Key& key, const Change& change) const;
   // Which go into one script, as places in `keys`.
-  static std::vector<std::vector<size_t>> Grouped(
-      const std::vector<Key>& keys, const std::vector<Change>& changes);
+  std::vector<std::vector<size_t>> Grouped(
+      const std::vector<Key>& keys, const std::vector<Change>& changes) const;
   static ScriptCall CallFor(const std::vector<size_t>& places,
                             const std::vector<Key>& keys,
                             std::vector<Change>* changes);
@@ -84,6 +85,8 @@ class CommitGroup {
   // Whether the key is done. Not OK: its outcome is and stays unknown.
   absl::StatusOr<bool> Settle(Key* key, Change change, const RedisReply& reply);
   void Finish(const Key& key, std::vector<MutationResult> results);
+  // The same, where nothing is to be written.
+  void FinishAsFound(const Key& key, std::vector<MutationResult> results);
   // The index's clock, as it went on since Commit() was called if that is more
   // than a moment ago: reading may have been stuck.
   int64_t IndexTimeMs() const;
@@ -94,8 +97,9 @@ class CommitGroup {
   const int64_t start_ms_;  // Monotonic, when index_time_ms_ was the time.
   const absl::Time deadline_;
   bool full_ = false;
-  int64_t redis_ms_ = 0;  // What Redis' clock showed at least by now,
-  int64_t read_ms_ = 0;   // and when (monotonic).
+  int64_t read_ms_ = 0;  // When the keys were last read (monotonic).
+  // Of keys that were found as they are to be, maybe by this server alone.
+  std::vector<int> unconfirmed_;
   std::vector<Key> pending_;
   std::vector<MutationResult> results_;
 };

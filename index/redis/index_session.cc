@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -13,7 +14,9 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/status.h"
+#include "index/redis/cluster_client.h"
 #include "index/redis/server_check.h"
+#include "index/redis/server_client.h"
 #include "index/redis/shard_encoding.h"
 
 namespace cairn::index {
@@ -22,6 +25,8 @@ namespace {
 constexpr char kFormat[] = "1";
 constexpr char kFormatField[] = "format";
 constexpr char kIndexField[] = "index";
+constexpr char kStampField[] = "stamp";
+constexpr char kStampNumber[] = "stamp";
 
 std::string FactField(absl::string_view name) {
   return absl::StrCat("fact/", name);
@@ -31,6 +36,13 @@ std::string RandomId() {
   char bytes[16];
   CHECK(getrandom(bytes, sizeof(bytes), 0) == sizeof(bytes));
   return base::ToHex(absl::string_view(bytes, sizeof(bytes)));
+}
+
+std::unique_ptr<RedisClient> NewClient(const RedisUri& uri) {
+  if (uri.kind == RedisUri::Kind::kCluster) {
+    return std::make_unique<ClusterClient>(uri);
+  }
+  return std::make_unique<ServerClient>(uri);
 }
 
 // Deletes our ownership, and nobody else's.
@@ -63,7 +75,7 @@ RedisCommand Command(const ScriptCall& call, absl::string_view first,
 }  // namespace
 
 IndexSession::IndexSession(const RedisUri& uri, const OpenOptions& options)
-    : client_(uri),
+    : client_(NewClient(uri)),
       options_(options),
       owner_(options.owner.empty() ? RandomId() : options.owner) {}
 
@@ -89,37 +101,51 @@ absl::Time IndexSession::Deadline() { return absl::Now() + base::kIndexWait; }
 
 // --- Opening ---------------------------------------------------------------
 
+absl::StatusOr<std::vector<RedisReply>> IndexSession::Run(
+    absl::Span<const RedisCommand> commands, absl::Time deadline) {
+  RunOptions options;
+  options.deadline = deadline;
+  bool sent = false;
+  return client_->Run(commands, options, &sent);
+}
+
 absl::Status IndexSession::Prepare() {
   RETURN_IF_ERROR(CheckServerFacts());
   RETURN_IF_ERROR(FindOrMakeIndex());
   RETURN_IF_ERROR(TakeOwnership());
-  client_.set_check_server(
-      [this](RedisConnection* connection) { return CheckFacts(connection); });
+  client_->set_check_server(
+      [this](RedisConnection* connection, const RedisClient::Holds& holds) {
+        return CheckFacts(connection, holds);
+      });
   keeper_ = std::thread([this] { KeepOwnership(); });
   return absl::OkStatus();
 }
 
 absl::Status IndexSession::CheckServerFacts() {
-  bool sent = false;
-  ASSIGN_OR_RETURN(const auto replies,
-                   client_.Run({{"INFO"},
-                                {"CONFIG", "GET", "appendfsync"},
-                                {"CONFIG", "GET", "appendonly"},
-                                {"CONFIG", "GET", "maxmemory-policy"}},
-                               Deadline(), &sent));
-  const std::string& info = replies[0].text;
-  const auto setting = [&replies](int i) {
-    return replies[i].list.size() == 2 ? replies[i].list[1].text : "";
-  };
-  ServerFacts facts;
-  facts.version = InfoField(info, "redis_version");
-  facts.role = InfoField(info, "role");
-  facts.cluster_enabled = InfoField(info, "cluster_enabled");
-  facts.maxmemory_policy = InfoField(info, "maxmemory_policy");
-  facts.appendfsync = setting(1);
-  facts.appendonly = setting(2);
-  if (facts.maxmemory_policy.empty()) facts.maxmemory_policy = setting(3);
-  ASSIGN_OR_RETURN(risk_, CheckServer(facts, uri().Text()));
+  ASSIGN_OR_RETURN(const auto servers,
+                   client_->RunOnEach({{"INFO"},
+                                       {"CONFIG", "GET", "appendfsync"},
+                                       {"CONFIG", "GET", "appendonly"},
+                                       {"CONFIG", "GET", "maxmemory-policy"}},
+                                      Deadline()));
+  for (const std::vector<RedisReply>& replies : servers) {
+    const std::string& info = replies[0].text;
+    const auto setting = [&replies](int i) {
+      return replies[i].list.size() == 2 ? replies[i].list[1].text : "";
+    };
+    ServerFacts facts;
+    facts.version = InfoField(info, "redis_version");
+    facts.role = InfoField(info, "role");
+    // That of a cluster is a node of it.
+    if (!clustered())
+      facts.cluster_enabled = InfoField(info, "cluster_enabled");
+    facts.maxmemory_policy = InfoField(info, "maxmemory_policy");
+    facts.appendfsync = setting(1);
+    facts.appendonly = setting(2);
+    if (facts.maxmemory_policy.empty()) facts.maxmemory_policy = setting(3);
+    ASSIGN_OR_RETURN(const std::string risk, CheckServer(facts, uri().Text()));
+    if (risk_.empty()) risk_ = risk;
+  }
   if (!risk_.empty()) {
     base::LogWarning("an acknowledged write may be lost with the Redis at ",
                      uri().Text(), ": ", risk_,
@@ -128,12 +154,18 @@ absl::Status IndexSession::CheckServerFacts() {
   return absl::OkStatus();
 }
 
+std::string IndexSession::risk() const {
+  const std::string alone = client_->Alone();
+  if (alone.empty()) return risk_;
+  return absl::StrCat(risk_, risk_.empty() ? "" : "; and ",
+                      "what a failover loses: no replica is connected to ",
+                      alone);
+}
+
 absl::Status IndexSession::FindOrMakeIndex() {
-  bool sent = false;
   ASSIGN_OR_RETURN(
       const auto replies,
-      client_.Run({{"HMGET", kMetaName, kFormatField, kIndexField}, {"DBSIZE"}},
-                  Deadline(), &sent));
+      Run({{"HMGET", kMetaName, kFormatField, kIndexField}}, Deadline()));
   if (replies[0].list.size() != 2) {
     return absl::FailedPreconditionError(
         absl::StrCat("the Redis at ", uri().Text(), " does not let this user ",
@@ -147,18 +179,32 @@ absl::Status IndexSession::FindOrMakeIndex() {
           format.text, ", this program knows ", kFormat));
     }
     index_id_ = replies[0].list[1].text;
-    return absl::OkStatus();
+    return clustered() ? CheckShards() : absl::OkStatus();
   }
-  if (replies[1].integer != 0) {
+  ASSIGN_OR_RETURN(const auto sizes,
+                   client_->RunOnEach({{"DBSIZE"}}, Deadline()));
+  int64_t keys = 0;
+  for (const auto& size : sizes) keys += size[0].integer;
+  index_id_ = replies[0].list[1].text;
+  return MakeIndex(keys);
+}
+
+absl::Status IndexSession::MakeIndex(int64_t keys) {
+  // One that was interrupted has an id, and keys that hold nothing else.
+  if (clustered() && !index_id_.empty() && keys <= 1 + 2 * kShards) {
+    return MakeIndexInCluster();
+  }
+  if (keys != 0) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "the Redis at ", uri().Text(), " holds ", replies[1].integer,
-        " keys of something else: give an empty database (/N at the end)"));
+        "the Redis at ", uri().Text(), " holds ", keys,
+        " keys of something else: give an empty ",
+        clustered() ? "Redis Cluster" : "database (/N at the end)"));
   }
-  return MakeIndex();
+  return clustered() ? MakeIndexInCluster() : MakeIndexInOneStep();
 }
 
 // All or nothing: a database that holds half of an index would be foreign.
-absl::Status IndexSession::MakeIndex() {
+absl::Status IndexSession::MakeIndexInOneStep() {
   index_id_ = RandomId();
   std::vector<RedisCommand> commands = {{"MULTI"}};
   commands.push_back({"HSET", kMetaName, kFormatField, kFormat, kIndexField,
@@ -167,9 +213,7 @@ absl::Status IndexSession::MakeIndex() {
     commands.push_back({"SET", NamesOf(shard).index_id, index_id_});
   }
   commands.push_back({"EXEC"});
-  bool sent = false;
-  ASSIGN_OR_RETURN(const auto replies,
-                   client_.Run(commands, Deadline(), &sent));
+  ASSIGN_OR_RETURN(const auto replies, Run(commands, Deadline()));
   if (!replies.back().is(RedisReply::Type::kList)) {
     return absl::FailedPreconditionError(
         absl::StrCat("the Redis at ", uri().Text(),
@@ -178,16 +222,67 @@ absl::Status IndexSession::MakeIndex() {
   return absl::OkStatus();
 }
 
+// The id first, the format last: what is between can be done again, also by
+// another master that begins at the same time.
+absl::Status IndexSession::MakeIndexInCluster() {
+  RunOptions options;
+  options.deadline = Deadline();
+  options.changes = true;
+  bool sent = false;
+  const auto run = [&](std::vector<RedisCommand> commands)
+      -> absl::StatusOr<std::vector<RedisReply>> {
+    ASSIGN_OR_RETURN(auto replies, client_->Run(commands, options, &sent));
+    for (const RedisReply& reply : replies) {
+      if (!reply.is(RedisReply::Type::kError)) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat("the Redis Cluster at ", uri().Text(),
+                       " takes no index: ", reply.text));
+    }
+    return replies;
+  };
+  ASSIGN_OR_RETURN(const auto made,
+                   run({{"HSETNX", kMetaName, kIndexField, RandomId()},
+                        {"HGET", kMetaName, kIndexField}}));
+  index_id_ = made[1].text;
+  std::vector<RedisCommand> commands;
+  for (int shard = 0; shard < kShards; ++shard) {
+    commands.push_back({"SET", NamesOf(shard).index_id, index_id_});
+    commands.push_back({"SET", StampNameOf(shard), "0"});
+  }
+  RETURN_IF_ERROR(run(std::move(commands)).status());
+  return run({{"HSET", kMetaName, kFormatField, kFormat, "shards",
+               absl::StrCat(kShards)}})
+      .status();
+}
+
+// At the start: no shard was emptied or came back older than the facts.
+absl::Status IndexSession::CheckShards() {
+  std::vector<RedisCommand> commands = {{"HGET", kMetaName, kStampField}};
+  for (int shard = 0; shard < kShards; ++shard) {
+    commands.push_back({"GET", NamesOf(shard).index_id});
+    commands.push_back({"GET", StampNameOf(shard)});
+  }
+  ASSIGN_OR_RETURN(const auto replies, Run(commands, Deadline()));
+  int64_t stamp = 0;  // Until the first fact there is none.
+  (void)absl::SimpleAtoi(replies[0].text, &stamp);
+  const absl::Status shards =
+      JudgeShards(absl::MakeSpan(replies).subspan(1), stamp);
+  base::MutexLock lock(&mu_);
+  stamp_ = stamp;
+  if (lost_.ok()) return shards;
+  return absl::FailedPreconditionError(absl::StrCat(
+      lost_.message(), ": bring back what the Redis Cluster at ", uri().Text(),
+      " held, or empty all its nodes (FLUSHALL) to make the index again"));
+}
+
 absl::StatusOr<std::string> IndexSession::RenewOwnership(absl::Time deadline) {
   const ScriptCall call = {
       &TakeOwnershipScript(),
       {kOwnerName},
       {absl::StrCat(absl::ToInt64Milliseconds(base::kIndexOwnerTerm))}};
   const absl::Time asked = absl::Now();
-  bool sent = false;
-  ASSIGN_OR_RETURN(
-      const auto replies,
-      client_.Run({Command(call, owner_, /*whole=*/true)}, deadline, &sent));
+  ASSIGN_OR_RETURN(const auto replies,
+                   Run({Command(call, owner_, /*whole=*/true)}, deadline));
   if (replies[0].is(RedisReply::Type::kError)) {
     return absl::UnavailableError(replies[0].text);
   }
@@ -207,10 +302,12 @@ absl::Status IndexSession::TakeOwnership() {
     ASSIGN_OR_RETURN(const std::string answer, RenewOwnership(Deadline()));
     if (answer == kDone || answer == kFree) return absl::OkStatus();
     if (absl::Now() > until) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the index in the Redis at ", uri().Text(),
-          " is in use by another master (", answer,
-          "): stop that one, or give another database (/N at the end)"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("the index in the Redis at ", uri().Text(),
+                       " is in use by another master (", answer,
+                       "): stop that one, or give ",
+                       clustered() ? "another Redis Cluster"
+                                   : "another database (/N at the end)"));
     }
     if (!told) {
       base::LogInfo("the index in the Redis at ", uri().Text(),
@@ -223,9 +320,8 @@ absl::Status IndexSession::TakeOwnership() {
 
 void IndexSession::ReleaseOwnership() {
   const ScriptCall call = {&DropOwnershipScript(), {kOwnerName}, {}};
-  bool sent = false;
   // If it cannot be said, the term runs out by itself.
-  client_.Run({Command(call, owner_, /*whole=*/true)}, absl::Now(), &sent)
+  Run({Command(call, owner_, /*whole=*/true)}, absl::Now())
       .status()
       .IgnoreError();
 }
@@ -252,15 +348,58 @@ absl::Status IndexSession::Renew(absl::Time deadline) {
         absl::StrCat("another master (", answer, ") has taken it meanwhile"));
   }
   // Nobody's for a while: somebody may have had it and gone.
-  bool sent = false;
-  ASSIGN_OR_RETURN(const auto replies,
-                   client_.Run({FactsCommand()}, deadline, &sent));
+  ASSIGN_OR_RETURN(const auto replies, Run({FactsCommand()}, deadline));
   return JudgeFacts(replies[0]);
 }
 
-absl::Status IndexSession::CheckFacts(RedisConnection* connection) {
-  ASSIGN_OR_RETURN(const auto replies, connection->Run({FactsCommand()}));
-  return JudgeFacts(replies[0]);
+absl::Status IndexSession::CheckFacts(RedisConnection* connection,
+                                      const RedisClient::Holds& holds) {
+  if (holds(kMetaName)) {
+    ASSIGN_OR_RETURN(const auto replies, connection->Run({FactsCommand()}));
+    RETURN_IF_ERROR(JudgeFacts(replies[0]));
+  }
+  if (!clustered()) return absl::OkStatus();
+  int64_t stamp = 0;
+  {
+    base::MutexLock lock(&mu_);
+    stamp = stamp_;
+  }
+  std::vector<RedisCommand> commands;
+  for (int shard = 0; shard < kShards; ++shard) {
+    if (!holds(NamesOf(shard).index_id)) continue;
+    commands.push_back({"GET", NamesOf(shard).index_id});
+    commands.push_back({"GET", StampNameOf(shard)});
+  }
+  ASSIGN_OR_RETURN(const auto replies, connection->Run(commands));
+  return JudgeShards(replies, stamp);
+}
+
+absl::Status IndexSession::JudgeShards(absl::Span<const RedisReply> replies,
+                                       int64_t stamp_min) {
+  int emptied = 0;
+  int older = 0;
+  for (size_t i = 0; i + 1 < replies.size(); i += 2) {
+    // Shards that move are there or on their way: their slots' nodes tell.
+    const auto moves = [](const RedisReply& reply) {
+      return reply.IsError("ASK") || reply.IsError("MOVED") ||
+             reply.IsError("TRYAGAIN");
+    };
+    if (moves(replies[i]) || moves(replies[i + 1])) continue;
+    if (replies[i].is(RedisReply::Type::kError)) {
+      return absl::UnavailableError(absl::StrCat(
+          "Redis Cluster at ", uri().Text(), ": ", replies[i].text));
+    }
+    int64_t stamp = 0;
+    if (replies[i].text != index_id_) {
+      ++emptied;
+    } else if (!absl::SimpleAtoi(replies[i + 1].text, &stamp) ||
+               stamp < stamp_min) {
+      ++older;
+    }
+  }
+  if (emptied == 0 && older == 0) return absl::OkStatus();
+  return SetLost(absl::StrCat(emptied, " shards were emptied and ", older,
+                              " came back with an older state"));
 }
 
 RedisCommand IndexSession::FactsCommand() {
@@ -319,14 +458,35 @@ absl::Status IndexSession::Usable(absl::Time deadline) {
   return Renew(deadline);
 }
 
+std::vector<RedisCommand> IndexSession::ChecksOf(
+    absl::Span<const RedisCommand> commands) const {
+  if (!clustered()) return {{"HGET", kMetaName, kIndexField}};
+  std::vector<RedisCommand> checks;
+  absl::flat_hash_set<std::string> names;
+  for (const RedisCommand& command : commands) {
+    if (command.size() < 2) continue;
+    std::string name = IdNameBeside(command[1]);
+    if (!names.insert(name).second) continue;
+    checks.push_back(name == kMetaName
+                         ? RedisCommand{"HGET", kMetaName, kIndexField}
+                         : RedisCommand{"GET", std::move(name)});
+  }
+  return checks;
+}
+
 absl::StatusOr<std::vector<RedisReply>> IndexSession::Read(
     std::vector<RedisCommand> commands, absl::Time deadline) {
+  const size_t count = commands.size();
   // Last in the same round trip: if Redis was emptied before any of the others,
   // this shows it.
-  commands.push_back({"HGET", kMetaName, kIndexField});
+  for (RedisCommand& check : ChecksOf(commands)) {
+    commands.push_back(std::move(check));
+  }
+  RunOptions options;
+  options.deadline = deadline;
   for (;;) {
     bool sent = false;
-    auto replies = client_.Run(commands, deadline, &sent);
+    auto replies = client_->Run(commands, options, &sent);
     if (!replies.ok()) {
       if (sent && absl::IsUnavailable(replies.status()) &&
           absl::Now() < deadline) {
@@ -334,14 +494,17 @@ absl::StatusOr<std::vector<RedisReply>> IndexSession::Read(
       }
       return replies;
     }
-    if (replies->back().is(RedisReply::Type::kError)) {
-      return absl::UnavailableError(
-          absl::StrCat("Redis at ", uri().Text(), ": ", replies->back().text));
+    for (size_t i = count; i < replies->size(); ++i) {
+      const RedisReply& id = (*replies)[i];
+      if (id.is(RedisReply::Type::kError)) {
+        return absl::UnavailableError(
+            absl::StrCat("Redis at ", uri().Text(), ": ", id.text));
+      }
+      if (id.text != index_id_) {
+        return SetLost("Redis was emptied or holds another index");
+      }
     }
-    if (replies->back().text != index_id_) {
-      return SetLost("Redis was emptied or holds another index");
-    }
-    replies->pop_back();
+    replies->resize(count);
     // After the round trip: a term that ended before it is known by now.
     RETURN_IF_ERROR(Usable(deadline));
     return replies;
@@ -352,12 +515,15 @@ absl::StatusOr<std::vector<RedisReply>> IndexSession::Call(
     const std::vector<ScriptCall>& calls, absl::Time deadline, bool* sent) {
   *sent = false;
   RETURN_IF_ERROR(Usable(deadline));
+  RunOptions options;
+  options.deadline = deadline;
+  options.changes = true;
   std::vector<RedisCommand> commands;
   commands.reserve(calls.size());
   for (const ScriptCall& call : calls) {
     commands.push_back(Command(call, index_id_, /*whole=*/false));
   }
-  ASSIGN_OR_RETURN(auto replies, client_.Run(commands, deadline, sent));
+  ASSIGN_OR_RETURN(auto replies, client_->Run(commands, options, sent));
   // A server that was started anew does not know the scripts.
   std::vector<size_t> unknown;
   commands.clear();
@@ -368,7 +534,7 @@ absl::StatusOr<std::vector<RedisReply>> IndexSession::Call(
   }
   if (!unknown.empty()) {
     bool again = false;  // Some of the others may be done: stays `sent`.
-    ASSIGN_OR_RETURN(auto more, client_.Run(commands, deadline, &again));
+    ASSIGN_OR_RETURN(auto more, client_->Run(commands, options, &again));
     for (size_t i = 0; i < unknown.size(); ++i) {
       replies[unknown[i]] = std::move(more[i]);
     }
@@ -379,6 +545,17 @@ absl::StatusOr<std::vector<RedisReply>> IndexSession::Call(
     }
   }
   return replies;
+}
+
+absl::Status IndexSession::Confirm(const std::vector<int>& shards) {
+  if (!client_->fails_over()) return absl::OkStatus();
+  std::vector<ScriptCall> calls;
+  for (const int shard : shards) {
+    calls.push_back(
+        {&StampScript(), {NamesOf(shard).index_id, StampNameOf(shard)}, {"0"}});
+  }
+  if (calls.empty()) return absl::OkStatus();
+  return CallAgain(calls).status();
 }
 
 absl::StatusOr<std::vector<RedisReply>> IndexSession::CallAgain(
@@ -438,13 +615,31 @@ absl::Status IndexSession::SetFact(absl::string_view name,
     base::MutexLock lock(&mu_);
     facts_[std::string(name)].emplace_back(value);
   }
-  RETURN_IF_ERROR(CallAgain({{&SetMetaScript(),
-                              {kMetaName},
-                              {FactField(name), std::string(value)}}})
-                      .status());
+  ScriptCall call = {
+      &SetMetaScript(), {kMetaName}, {FactField(name), std::string(value)}};
+  int64_t stamp = 0;
+  if (clustered()) {
+    ASSIGN_OR_RETURN(stamp, StampShards());
+    call.args.push_back(kStampField);
+    call.args.push_back(absl::StrCat(stamp));
+  }
+  RETURN_IF_ERROR(CallAgain({std::move(call)}).status());
   base::MutexLock lock(&mu_);
+  stamp_ = stamp;
   facts_[std::string(name)] = {std::string(value)};
   return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> IndexSession::StampShards() {
+  ASSIGN_OR_RETURN(const int64_t stamp, NextNumber(kStampNumber));
+  std::vector<ScriptCall> calls;
+  for (int shard = 0; shard < kShards; ++shard) {
+    calls.push_back({&StampScript(),
+                     {NamesOf(shard).index_id, StampNameOf(shard)},
+                     {absl::StrCat(stamp)}});
+  }
+  RETURN_IF_ERROR(CallAgain(calls).status());
+  return stamp;
 }
 
 absl::StatusOr<int64_t> IndexSession::NextNumber(absl::string_view name) {
@@ -463,17 +658,28 @@ absl::StatusOr<bool> IndexSession::IsFull(bool fresh) {
       return full_;
     }
   }
-  ASSIGN_OR_RETURN(const auto replies, Read({{"INFO", "memory"}}, Deadline()));
-  const auto number = [&](absl::string_view name) {
-    int64_t value = 0;
-    // 0 if it does not say.
-    (void)absl::SimpleAtoi(InfoField(replies[0].text, name), &value);
-    return value;
-  };
-  int64_t limit = number("maxmemory");
-  if (limit == 0) limit = number("total_system_memory");
-  const bool full =
-      limit != 0 && limit - number("used_memory") < options_.free_bytes_min;
+  // Of many servers one may be away: that is no matter of those that are not.
+  const auto servers = client_->RunOnEach(
+      {{"INFO", "memory"}}, clustered() ? absl::Now() : Deadline());
+  if (!servers.ok() && clustered()) {
+    base::MutexLock lock(&mu_);
+    full_known_ = absl::Now();
+    return full_;
+  }
+  RETURN_IF_ERROR(servers.status());
+  bool full = false;
+  for (const auto& replies : *servers) {
+    const auto number = [&](absl::string_view name) {
+      int64_t value = 0;
+      // 0 if it does not say.
+      (void)absl::SimpleAtoi(InfoField(replies[0].text, name), &value);
+      return value;
+    };
+    int64_t limit = number("maxmemory");
+    if (limit == 0) limit = number("total_system_memory");
+    full |=
+        limit != 0 && limit - number("used_memory") < options_.free_bytes_min;
+  }
   base::MutexLock lock(&mu_);
   full_ = full;
   full_known_ = absl::Now();

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "base/mutex.h"
 #include "index/index_store.h"
 #include "index/redis/redis_client.h"
@@ -31,11 +32,15 @@ struct ScriptCall {
   std::vector<std::string> args;  // After the index's id, which comes first.
 };
 
+// In a Redis Cluster each shard has, beside its index's id, a stamp: the number
+// of the last fact that was written. A shard whose stamp is older than the
+// facts has lost something.
+//
 // Thread safety: any method from any thread. All may block, for at most about
 // base::kIndexWait + base::kIndexCommandDeadline.
 class IndexSession {
  public:
-  // Checks the server, makes the index if the database is empty, and takes
+  // Checks the servers, makes the index if the database is empty, and takes
   // ownership. Errors: see OpenIndexStore().
   static absl::StatusOr<std::unique_ptr<IndexSession>> Open(
       const RedisUri& uri, const OpenOptions& options);
@@ -43,9 +48,11 @@ class IndexSession {
   IndexSession(const IndexSession&) = delete;
   IndexSession& operator=(const IndexSession&) = delete;
 
-  const RedisUri& uri() const { return client_.uri(); }
+  const RedisUri& uri() const { return client_->uri(); }
   // What an acknowledged write may lose, "" for nothing.
-  const std::string& risk() const { return risk_; }
+  std::string risk() const;
+  // Shards are on several servers, with a clock each; a script is for one.
+  bool clustered() const { return client_->clustered(); }
 
   // How long a call that starts now may wait for Redis.
   static absl::Time Deadline();
@@ -61,7 +68,10 @@ class IndexSession {
   // `*sent`, nothing was done.
   absl::StatusOr<std::vector<RedisReply>> Call(
       const std::vector<ScriptCall>& calls, absl::Time deadline, bool* sent);
-  // The same for scripts that can be repeated at no harm: until they are done.
+  // Until what is in the shards of these keys, as it was read, is on a replica
+  // as well, where replicas take over. Not OK: it is not known to be.
+  absl::Status Confirm(const std::vector<int>& shards);
+  // Call() for scripts that can be repeated at no harm: until they are done.
   absl::StatusOr<std::vector<RedisReply>> CallAgain(
       const std::vector<ScriptCall>& calls);
 
@@ -78,15 +88,30 @@ class IndexSession {
   absl::Status Prepare();
   absl::Status CheckServerFacts();
   absl::Status FindOrMakeIndex();
-  absl::Status MakeIndex();
+  // `keys`: how many the database has, all servers together.
+  absl::Status MakeIndex(int64_t keys);
+  absl::Status MakeIndexInOneStep();
+  // Shard by shard; an interrupted one can go on.
+  absl::Status MakeIndexInCluster();
+  absl::Status CheckShards();
   absl::Status TakeOwnership();
   void ReleaseOwnership();
-  // Of a server that was started anew, or whose owner we have not been for a
-  // while: does it still hold what we last wrote?
-  absl::Status CheckFacts(RedisConnection* connection);
+  // Of a server that was started anew or has taken over, or whose owner we have
+  // not been for a while: does it still hold what we last wrote?
+  absl::Status CheckFacts(RedisConnection* connection,
+                          const RedisClient::Holds& holds);
+  absl::Status JudgeShards(absl::Span<const RedisReply> replies,
+                           int64_t stamp_min);
   RedisCommand FactsCommand();
   absl::Status JudgeFacts(const RedisReply& reply);
 
+  // What shows, read behind `commands`, that they were read in this index.
+  std::vector<RedisCommand> ChecksOf(
+      absl::Span<const RedisCommand> commands) const;
+  absl::StatusOr<std::vector<RedisReply>> Run(
+      absl::Span<const RedisCommand> commands, absl::Time deadline);
+  // Before a fact is written: numbers it in all shards.
+  absl::StatusOr<int64_t> StampShards();
   // Not OK: the index is lost, or not ours at the moment.
   absl::Status Usable(absl::Time deadline);
   absl::Status SetLost(absl::string_view why);
@@ -95,7 +120,7 @@ class IndexSession {
   // What TakeOwnershipScript() answers.
   absl::StatusOr<std::string> RenewOwnership(absl::Time deadline);
 
-  RedisClient client_;
+  const std::unique_ptr<RedisClient> client_;
   const OpenOptions options_;
   const std::string owner_;
   std::string risk_;      // These two are set by Open().
@@ -109,6 +134,7 @@ class IndexSession {
   // What each fact may be: the last value written, and one whose outcome is
   // unknown.
   std::map<std::string, std::vector<std::string>> facts_ ABSL_GUARDED_BY(mu_);
+  int64_t stamp_ ABSL_GUARDED_BY(mu_) = 0;  // That all shards have.
   bool full_ ABSL_GUARDED_BY(mu_) = false;
   absl::Time full_known_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
 

@@ -3,6 +3,7 @@
 #include <hiredis/hiredis.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -11,6 +12,10 @@
 
 namespace cairn::index {
 namespace {
+
+// For a connection to come about: a packet that was lost is sent again after
+// 1 s; a machine that is gone says nothing.
+constexpr absl::Duration kConnectMax = absl::Seconds(2);
 
 struct FreeContext {
   void operator()(redisContext* context) const { redisFree(context); }
@@ -51,8 +56,7 @@ class HiredisConnection final : public RedisConnection {
   HiredisConnection(Context context, std::string name)
       : context_(std::move(context)), name_(std::move(name)) {}
 
-  absl::StatusOr<std::vector<RedisReply>> Run(
-      absl::Span<const RedisCommand> commands) override {
+  absl::Status Send(absl::Span<const RedisCommand> commands) override {
     std::vector<const char*> words;
     std::vector<size_t> lengths;
     for (const RedisCommand& command : commands) {
@@ -68,9 +72,17 @@ class HiredisConnection final : public RedisConnection {
         return Failed();
       }
     }
+    int done = 0;
+    while (done == 0) {
+      if (redisBufferWrite(context_.get(), &done) != REDIS_OK) return Failed();
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<RedisReply>> Receive(size_t count) override {
     std::vector<RedisReply> replies;
-    replies.reserve(commands.size());
-    for (size_t i = 0; i < commands.size(); ++i) {
+    replies.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
       void* reply = nullptr;
       if (redisGetReply(context_.get(), &reply) != REDIS_OK) return Failed();
       replies.push_back(Taken(*static_cast<redisReply*>(reply)));
@@ -102,7 +114,8 @@ absl::Status Greet(const RedisUri& uri, RedisConnection* connection) {
                            ? RedisCommand{"AUTH", uri.password}
                            : RedisCommand{"AUTH", uri.user, uri.password});
   }
-  commands.push_back({"SELECT", absl::StrCat(uri.db)});
+  // Sentinels know no SELECT.
+  if (uri.db != 0) commands.push_back({"SELECT", absl::StrCat(uri.db)});
   commands.push_back({"PING"});
   ASSIGN_OR_RETURN(const auto replies, connection->Run(commands));
   for (const RedisReply& reply : replies) {
@@ -143,13 +156,20 @@ bool RedisReply::IsError(absl::string_view word) const {
   return type == Type::kError && absl::StartsWith(text, word);
 }
 
+absl::StatusOr<std::vector<RedisReply>> RedisConnection::Run(
+    absl::Span<const RedisCommand> commands) {
+  RETURN_IF_ERROR(Send(commands));
+  return Receive(commands.size());
+}
+
 absl::StatusOr<std::unique_ptr<RedisConnection>> RedisConnection::Connect(
     const RedisUri& uri, absl::Duration timeout) {
   const timeval limit = absl::ToTimeval(timeout);
+  const timeval connect = absl::ToTimeval(std::min(timeout, kConnectMax));
   Context context(
       uri.host.empty()
-          ? redisConnectUnixWithTimeout(uri.path.c_str(), limit)
-          : redisConnectWithTimeout(uri.host.c_str(), uri.port, limit));
+          ? redisConnectUnixWithTimeout(uri.path.c_str(), connect)
+          : redisConnectWithTimeout(uri.host.c_str(), uri.port, connect));
   if (context == nullptr) return absl::UnavailableError("out of memory");
   if (context->err != 0) {
     return absl::UnavailableError(absl::StrCat(

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
@@ -34,7 +35,8 @@ using RedisCommand = std::vector<std::string>;
 // One thread at a time. The program must ignore SIGPIPE.
 class RedisConnection {
  public:
-  // Connects, gives the password, chooses the database.
+  // Connects to one server, gives the password, chooses the database.
+  // `timeout` holds for that and for each command. REQUIRES: kind kServer.
   // * kUnavailable: nobody answers there (yet).
   // * kFailedPrecondition: the password or the database number is wrong, or it
   //   is not a Redis; the message says which.
@@ -42,11 +44,15 @@ class RedisConnection {
       const RedisUri& uri, absl::Duration timeout);
   virtual ~RedisConnection() = default;
 
-  // Sends all in one piece and waits for all answers, in order. An error that
-  // Redis answers is a reply. kUnavailable: the connection has failed, what
+  // Sends all in one piece. kUnavailable: the connection has failed, what
   // became of the commands is unknown, and it must not be used again.
-  virtual absl::StatusOr<std::vector<RedisReply>> Run(
-      absl::Span<const RedisCommand> commands) = 0;
+  virtual absl::Status Send(absl::Span<const RedisCommand> commands) = 0;
+  // Waits for `count` answers, in order. An error that Redis answers is a
+  // reply. Errors as those of Send().
+  virtual absl::StatusOr<std::vector<RedisReply>> Receive(size_t count) = 0;
+  // Both: one round trip.
+  absl::StatusOr<std::vector<RedisReply>> Run(
+      absl::Span<const RedisCommand> commands);
 };
 
 }  // namespace cairn::index

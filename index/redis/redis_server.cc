@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <random>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -27,33 +28,53 @@ namespace {
   std::abort();
 }
 
-// Below the range from which the kernel takes ports for connections, so that
-// it stays free.
-int FreePort() {
-  static std::mt19937 random(std::random_device{}());
-  for (;;) {
-    const int port = std::uniform_int_distribution<int>(10000, 22000)(random);
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const bool free =
-        bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-    close(fd);
-    if (free) return port;
-  }
+bool IsFree(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool free =
+      bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  close(fd);
+  return free;
 }
 
 }  // namespace
 
+int FreeRedisPort() {
+  static std::mt19937 random(std::random_device{}());
+  for (;;) {
+    const int port = std::uniform_int_distribution<int>(10000, 22000)(random);
+    if (IsFree(port) && IsFree(port + kBusPortOffset)) return port;
+  }
+}
+
+std::string MakeRedisDirectory() {
+  std::string directory = "/tmp/cairn-redis-XXXXXX";
+  if (mkdtemp(directory.data()) == nullptr) Abort(directory);
+  return directory;
+}
+
+pid_t StartProcess(std::vector<std::string> words, absl::Duration pause) {
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    usleep(absl::ToInt64Microseconds(pause));
+    execvp(argv[0], argv.data());
+    _exit(127);
+  }
+  return pid;
+}
+
 RedisServer::RedisServer(std::vector<std::string> settings)
-    : settings_(std::move(settings)), port_(FreePort()) {
+    : settings_(std::move(settings)), port_(FreeRedisPort()) {
   // As base::StartProgram() does: hiredis writes to connections that broke.
   std::signal(SIGPIPE, SIG_IGN);
-  // Not below TEST_TMPDIR: the path of a socket has at most 107 bytes.
-  directory_ = "/tmp/cairn-redis-XXXXXX";
-  if (mkdtemp(directory_.data()) == nullptr) Abort(directory_);
+  directory_ = MakeRedisDirectory();
   Start();
 }
 
@@ -99,16 +120,7 @@ void RedisServer::StartIn(absl::Duration pause) {
                                     "--logfile",
                                     directory_ + "/log"};
   words.insert(words.end(), settings_.begin(), settings_.end());
-  std::vector<char*> argv;
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  pid_ = fork();
-  if (pid_ == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    usleep(absl::ToInt64Microseconds(pause));
-    execvp(argv[0], argv.data());
-    _exit(127);
-  }
+  pid_ = StartProcess(std::move(words), pause);
 }
 
 void RedisServer::Kill() {

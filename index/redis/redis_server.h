@@ -13,6 +13,17 @@
 
 namespace cairn::index {
 
+// A port of loopback that is free, as is the one kBusPortOffset above it, on
+// which the node of a cluster listens too. Below the range from which the
+// kernel takes ports for connections, so that it stays free.
+inline constexpr int kBusPortOffset = 10000;
+int FreeRedisPort();
+// A new directory. Not below TEST_TMPDIR: the path of a socket has at most 107
+// bytes.
+std::string MakeRedisDirectory();
+// Ends with its parent. `pause`: it starts after that, by itself.
+pid_t StartProcess(std::vector<std::string> words, absl::Duration pause);
+
 // Its data lies in a directory of its own, removed with the object, and
 // survives Kill(). appendonly, fsync always, noeviction, unless `settings`
 // ("--maxmemory", "50mb", ...) say otherwise. Not thread-safe.
@@ -34,6 +45,7 @@ class RedisServer {
   std::string unix_uri() const;  // redis+unix:///...
   const std::string& directory() const { return directory_; }
   int port() const { return port_; }
+  bool running() const { return pid_ >= 0; }
   std::vector<std::string>& settings() { return settings_; }
 
   // Runs redis-cli with these words; what it prints, without the last newline.

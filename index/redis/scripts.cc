@@ -120,12 +120,19 @@ return 'DONE'
 )";
 
 constexpr absl::string_view kSetMeta = R"(
-redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 return 'DONE'
 )";
 
 constexpr absl::string_view kNextNumber = R"(
 return redis.call('HINCRBY', KEYS[1], ARGV[2], 1)
+)";
+
+constexpr absl::string_view kStamp = R"(
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'LOST' end
+local last = tonumber(redis.call('GET', KEYS[2]) or '0')
+redis.call('SET', KEYS[2], math.max(last, tonumber(ARGV[2])))
+return 'DONE'
 )";
 
 constexpr absl::string_view kTakeOwnership = R"(
@@ -185,6 +192,11 @@ const RedisScript& SetMetaScript() {
 const RedisScript& NextNumberScript() {
   static const auto& script =
       *new RedisScript(Make({kAllowOom, kCheckMeta, kNextNumber}));
+  return script;
+}
+
+const RedisScript& StampScript() {
+  static const auto& script = *new RedisScript(Make({kAllowOom, kStamp}));
   return script;
 }
 

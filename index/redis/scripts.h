@@ -52,10 +52,15 @@ const RedisScript& QueueScript();
 // KEYS: as above, all but the index's id are emptied. ARGV: 1 that id.
 const RedisScript& ClearScript();
 
-// KEYS: the meta hash. ARGV: 1 the index's id; 2 the field; 3 its value.
+// KEYS: the meta hash. ARGV: 1 the index's id; 2 a field; 3 its value; ...
 const RedisScript& SetMetaScript();
 // KEYS: the meta hash. ARGV: 1 the index's id; 2 the field. The new number.
 const RedisScript& NextNumberScript();
+
+// KEYS: index and stamp of one shard. ARGV: 1 the index's id; 2 the stamp,
+// which never goes back. Changes something each time, so that WAIT has what to
+// wait for.
+const RedisScript& StampScript();
 
 // KEYS: the owner's name. ARGV: 1 who asks; 2 for how many milliseconds.
 // DONE: it is theirs, as before; FREE: it is theirs, and was nobody's; else who

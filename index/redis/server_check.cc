@@ -30,7 +30,10 @@ absl::StatusOr<std::string> CheckServer(const ServerFacts& facts,
                    "is a replica, which takes no writes: give its master");
   }
   if (facts.cluster_enabled == "1") {
-    return Refused(name, "is a node of a Redis Cluster: give one that is not");
+    return Refused(
+        name,
+        "is a node of a Redis Cluster: give redis+cluster:// and some "
+        "of its nodes as host:port,host:port");
   }
   if (!facts.maxmemory_policy.empty() &&
       facts.maxmemory_policy != "noeviction") {

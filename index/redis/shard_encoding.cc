@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/hash.h"
 #include "index/record_encoding.h"
@@ -47,6 +48,15 @@ const ShardNames& NamesOf(int shard) {
 std::vector<std::string> KeysOf(const ShardNames& names) {
   return {names.records,    names.values,  names.removals,
           names.tombstones, names.volumes, names.index_id};
+}
+
+std::string StampNameOf(int shard) {
+  return absl::StrCat("cairn:{", absl::Hex(shard, absl::kZeroPad2), "}:stamp");
+}
+
+std::string IdNameBeside(absl::string_view name) {
+  if (absl::StartsWith(name, kMetaName)) return kMetaName;
+  return absl::StrCat(name.substr(0, name.find('}')), "}:index");
 }
 
 std::string EscapeKey(absl::string_view key) {

@@ -32,6 +32,12 @@ struct ShardNames {
 const ShardNames& NamesOf(int shard);
 // All six, in that order: the KEYS of a script.
 std::vector<std::string> KeysOf(const ShardNames& names);
+// In a Redis Cluster, beside these: the number of the last fact when the shard
+// was last known to be whole. Not among a script's KEYS.
+std::string StampNameOf(int shard);
+// The name that tells which index it is, on the server that has `name`: the
+// shard's `index_id`, or kMetaName.
+std::string IdNameBeside(absl::string_view name);
 inline constexpr char kMetaName[] = "cairn:{meta}";
 inline constexpr char kOwnerName[] = "cairn:{meta}:owner";
 
