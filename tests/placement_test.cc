@@ -254,7 +254,7 @@ TEST_F(PlacementTest, ARepairMakesLostCopiesAgainAndWelcomesTheVolumeBack) {
 
 TEST_F(PlacementTest, ARepairStartsByItself) {
   PutAll();
-  cluster_.options().master_flags = {"--durability=os", "--repair_after=2s"};
+  cluster_.options().master_flags = {"--durability=os", "--repair_after=1s"};
   EXPECT_EQ(cluster_.Stop("master"), 0);
   cluster_.Start("master");
   cluster_.WaitReady();
@@ -311,6 +311,21 @@ TEST_F(PlacementTest, AgentsThatAreKilledLoseAndLeaveNothing) {
   EXPECT_EQ(Cairn("rebalance").code, 0);
   ExpectAllThere();
   ExpectCleanCluster();
+}
+
+TEST(RepairFlagsTest, WhatIsTooShortOrNegativeIsRefused) {
+  const TemporaryDirectory directory;
+  const std::string master =
+      absl::StrCat("timeout 10 master/cairn-master --data=", directory.path(),
+                   " --listen=127.0.0.1:", FreePort(), " ");
+  const Outcome too_short = Shell(master + "--repair_after=999ms");
+  EXPECT_EQ(too_short.code, 1);
+  EXPECT_THAT(too_short.text,
+              HasSubstr("--repair_after=999ms: give 1s or longer, or 0 to "
+                        "start no repair"));
+  const Outcome negative = Shell(master + "--repair_rate=-1");
+  EXPECT_EQ(negative.code, 1);
+  EXPECT_THAT(negative.text, HasSubstr("--repair_rate=-1 is out of range"));
 }
 
 }  // namespace

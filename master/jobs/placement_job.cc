@@ -219,6 +219,16 @@ class Placing {
   int64_t planned_bytes_ = 0;
 };
 
+// A master may have died between an undrain and the end of its drain.
+absl::Status CheckDraining(const v1::ClusterMap& map, uint32_t volume_id) {
+  const v1::Volume* const volume = placement::FindVolume(map, volume_id);
+  if (volume != nullptr && volume->draining()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "volume ", VolumeIdText(volume_id),
+      volume == nullptr ? " was removed" : " takes new values again",
+      ": its drain has ended"));
+}
+
 // Waits until the volume itself counts nothing any more.
 class DrainEnd {
  public:
@@ -385,6 +395,7 @@ absl::Status PlacementJob::RunDrain(JobContext* context) {
   }
   DrainEnd end(&options_, context, id);
   while (true) {
+    RETURN_IF_ERROR(CheckDraining(options_.membership->view()->map, id));
     RETURN_IF_ERROR(placing.Walks());
     RETURN_IF_ERROR(placing.WalkTombstones());
     if (placing.left() > 0) {
