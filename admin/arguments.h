@@ -32,6 +32,7 @@ struct Arguments {
   std::string rate;                     // Of jobs; as typed.
   bool repair = false;                  // verify
   std::vector<std::string> without;     // rebuild: volumes and disks
+  bool diff = false;                    // rebuild
   int64_t job_id = 0;                   // jobs cancel
   std::string volume_id;                // volume drain, undrain, remove
   std::string shell;                    // completion

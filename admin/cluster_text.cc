@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/time.h"
 #include "admin/human.h"
 #include "admin/job_text.h"
 #include "admin/json.h"
@@ -146,6 +147,19 @@ std::string FewCopies(const v1::GetStatusResponse& status) {
                       " live copies");
 }
 
+// Of the last round of the background verify.
+std::string VerifiedText(const v1::GetStatusResponse& status) {
+  if (!status.has_last_verify()) return "not yet";
+  const v1::VerifySummary& last = status.last_verify();
+  const std::string when = absl::FormatTime(
+      "%Y-%m-%d %H:%M UTC", absl::FromUnixMillis(last.ended_time_ms()),
+      absl::UTCTimeZone());
+  return last.problems_count() == 0
+             ? absl::StrCat(when, ", all good")
+             : absl::StrCat(when, ", ", last.problems_count(),
+                            " problems: run `cairn verify`");
+}
+
 }  // namespace
 
 const char* StateText(v1::VolumeState state) {
@@ -180,9 +194,10 @@ std::string StatusText(const v1::GetStatusResponse& status,
                   "\nkeys      ", status.keys_count(), FewCopies(status),
                   "\nremovals  ", status.removals_waiting_count(), " waiting, ",
                   status.tombstones_count(), " deleted keys remembered\n");
-  absl::StrAppend(&text, "jobs      ", RunningJobs(jobs),
-                  "\nmaster    cairn-master ", status.program_version(),
-                  "\nvolumes   ", VolumesCounted(map.volumes()), "\n");
+  absl::StrAppend(&text, "verified  ", VerifiedText(status), "\njobs      ",
+                  RunningJobs(jobs), "\nmaster    cairn-master ",
+                  status.program_version(), "\nvolumes   ",
+                  VolumesCounted(map.volumes()), "\n");
   if (map.volumes().empty()) return text;
   Fill all;
   for (const v1::Volume& volume : map.volumes()) all.Add(volume);
@@ -212,6 +227,13 @@ std::string StatusJson(const v1::GetStatusResponse& status,
       {"removals_waiting_count", status.removals_waiting_count()},
       {"tombstones_count", status.tombstones_count()},
       {"program_version", status.program_version()}};
+  if (status.has_last_verify()) {
+    const v1::VerifySummary& last = status.last_verify();
+    json["last_verify"] = {{"started_time_ms", last.started_time_ms()},
+                           {"ended_time_ms", last.ended_time_ms()},
+                           {"problems_count", last.problems_count()},
+                           {"summary", last.summary()}};
+  }
   json["volumes"] = VolumesArray(map.volumes());
   json["jobs"] = JobsArray(jobs);
   return JsonText(json);

@@ -48,6 +48,7 @@ TEST(ClusterTextTest, StatusShowsVolumesAndWhyItIsNotReady) {
       "index     rocksdb:/data/index\n"
       "keys      12\n"
       "removals  3 waiting, 1 deleted keys remembered\n"
+      "verified  not yet\n"
       "jobs      none\n"
       "master    cairn-master 0.1.0\n"
       "volumes   1: 1 up\n"
@@ -74,6 +75,24 @@ TEST(ClusterTextTest, StatusAsJsonSaysTheSame) {
   EXPECT_EQ(json["volumes"][0]["state"], "up");
   EXPECT_EQ(json["volumes"][0]["subvolumes_full_count"], 1);
   EXPECT_EQ(json["volumes"][0]["subvolumes"][1]["full"], true);
+}
+
+TEST(ClusterTextTest, StatusTellsOfTheBackgroundVerify) {
+  v1::GetStatusResponse status = SampleStatus();
+  v1::VerifySummary* last = status.mutable_last_verify();
+  last->set_ended_time_ms(1'795'931'154'367);
+  last->set_summary("58 copies were read");
+  EXPECT_NE(StatusText(status, {})
+                .find("\nverified  2026-11-29 05:45 UTC, all good\n"),
+            std::string::npos)
+      << StatusText(status, {});
+  last->set_problems_count(3);
+  EXPECT_NE(
+      StatusText(status, {}).find("UTC, 3 problems: run `cairn verify`\n"),
+      std::string::npos);
+  const auto json = nlohmann::json::parse(StatusJson(status, {}));
+  EXPECT_EQ(json["last_verify"]["problems_count"], 3);
+  EXPECT_EQ(json["last_verify"]["summary"], "58 copies were read");
 }
 
 TEST(ClusterTextTest, VolumesAreCountedByState) {

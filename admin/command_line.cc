@@ -278,6 +278,13 @@ class Builder {
                      "long; without it the rebuild waits for all")
         ->allow_extra_args(false)
         ->type_name("ID");
+    CLI::Option* const diff = rebuild->add_flag(
+        "--diff", args_.diff,
+        "rebuild nothing: compare a healthy index with the files, while "
+        "clients read and write; exit code 1 if they differ");
+    for (const char* other : {"--without", "--dry-run", "--rate"}) {
+      diff->excludes(rebuild->get_option(other));
+    }
   }
 
   void AddJobs() {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -22,6 +23,15 @@ void SetDeadline(grpc::ClientContext* context) {
   context->set_wait_for_ready(true);
   context->set_deadline(std::chrono::system_clock::now() +
                         absl::ToChronoMilliseconds(kCallDeadline));
+}
+
+// gRPC could not reach the master, or lost it: kUnavailable is also what a
+// master answers that serves nothing, with its reason.
+bool IsAway(const absl::Status& status) {
+  return absl::IsUnavailable(status) &&
+         (absl::StrContains(status.message(), "failed to connect") ||
+          absl::StrContains(status.message(), "Socket closed") ||
+          absl::StrContains(status.message(), "onnection reset"));
 }
 
 }  // namespace
@@ -118,7 +128,7 @@ bool GrpcJobCall::AskOnce(v1::JobProgress* now, bool* running) {
 }
 
 absl::Status GrpcJobCall::Finish() {
-  if (status_.code() == absl::StatusCode::kUnavailable && last_.job_id() == 0) {
+  if (last_.job_id() == 0 && IsAway(status_)) {
     return absl::UnavailableError(absl::StrCat(
         "the master at ", master_,
         " does not answer: is it running? --master or CAIRN_MASTER names "

@@ -89,13 +89,15 @@ int RunRebuild(const Arguments& arguments) {
   if (!options.ok()) return Report(options.status());
   v1::RebuildRequest request;
   *request.mutable_options() = *options;
+  request.set_diff(arguments.diff);
   for (const std::string& text : arguments.without) {
     const absl::Status added = AddWithout(text, &request);
     if (!added.ok()) return Report(added);
   }
-  return RunJob(arguments, "rebuild", [&](auto* stub, auto* context) {
-    return stub->Rebuild(context, request);
-  });
+  return RunJob(arguments, arguments.diff ? "diff" : "rebuild",
+                [&](auto* stub, auto* context) {
+                  return stub->Rebuild(context, request);
+                });
 }
 
 int RunRebalance(const Arguments& arguments) {

@@ -115,9 +115,9 @@ class IndexStore {
   virtual bool commits_wait() const { return true; }
 
   // Keys in byte order from `start` (inclusive) that begin with `prefix`, at
-  // most `limit`; tombstones are passed over. Starts in O(log n). `next` is
-  // the first key not returned, empty at the end. See ListKeysRequest for
-  // `delimiter`.
+  // most `limit`; tombstones are passed over, unless asked for. Starts in O(log
+  // n). `next` is the first key not returned, empty at the end. See
+  // ListKeysRequest for `delimiter`.
   struct Page {
     std::vector<std::string> keys;
     std::vector<v1::Record> records;  // As many as keys, or none.
@@ -129,6 +129,7 @@ class IndexStore {
     std::string delimiter;
     int64_t limit = 1000;
     bool with_records = false;
+    bool with_tombstones = false;
   };
   virtual absl::StatusOr<Page> Scan(const ScanOptions& options) = 0;
 

@@ -104,4 +104,16 @@ TEST_P(IndexStoreContractTest, RecordsComeWithTheirKeysWhenAskedFor) {
   EXPECT_TRUE(store_->Scan(options)->records.empty());
 }
 
+TEST_P(IndexStoreContractTest, TombstonesAreListedIfTheyAreAskedFor) {
+  MustCommit(Put("a", 1));
+  MustCommit(Put("b", 1));
+  MustCommit(Del("b", 2));
+  IndexStore::ScanOptions options;
+  EXPECT_EQ(List(options), "a | ");
+  options.with_tombstones = true;
+  options.with_records = true;
+  EXPECT_EQ(List(options), "a b | ");
+  EXPECT_TRUE(store_->Scan(options)->records[1].tombstone());
+}
+
 }  // namespace cairn::index

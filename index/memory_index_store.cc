@@ -86,7 +86,7 @@ class MemoryIndexStore final : public IndexStore {
     const auto end = builder.End();
     auto it = keys_.lower_bound(builder.First());
     while (it != keys_.end() && (!end.has_value() || it->first < *end)) {
-      if (it->second.record.tombstone()) {
+      if (it->second.record.tombstone() && !options.with_tombstones) {
         ++it;
         continue;
       }

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/program.h"
 #include "master/cluster_state.h"
+#include "master/jobs/verify_job.h"
 #include "placement/placement.h"
 #include "proto/convert.h"
 #include "rpc/server.h"
@@ -74,6 +75,10 @@ grpc::Status AdminService::GetStatus(grpc::ServerContext* context,
       DurabilityNote(view->map.durability(), index_->risk()));
   response->set_program_version(base::kProgramVersion);
   response->set_under_replicated_keys_count(repair_->under_replicated());
+  const auto verified = VerifyJob::LastRound(index_);
+  if (verified.ok() && verified->has_value()) {
+    *response->mutable_last_verify() = **verified;
+  }
   return grpc::Status::OK;
 }
 
@@ -140,6 +145,7 @@ grpc::Status AdminService::Verify(grpc::ServerContext* context,
 grpc::Status AdminService::Rebuild(
     grpc::ServerContext* context, const v1::RebuildRequest* request,
     grpc::ServerWriter<v1::JobProgress>* writer) {
+  if (request->diff()) return Diff(context, *request, writer);
   return RunJob(context, v1::JOB_KIND_REBUILD, request->options(),
                 request->SerializeAsString(), writer);
 }
@@ -226,11 +232,29 @@ grpc::Status AdminService::RemoveVolume(grpc::ServerContext* context,
   return rpc::ToGrpc(removal_->Remove(*id, request->dry_run()));
 }
 
+grpc::Status AdminService::Diff(grpc::ServerContext* context,
+                                const v1::RebuildRequest& request,
+                                grpc::ServerWriter<v1::JobProgress>* writer) {
+  if (request.options().dry_run() ||
+      request.options().bytes_per_second_max() != 0 ||
+      request.without_volume_ids_size() + request.without_subvolumes_size() >
+          0) {
+    return rpc::ToGrpc(absl::InvalidArgumentError(
+        "diff: it changes nothing, reads no values and takes the volumes that "
+        "are up; give it alone"));
+  }
+  const absl::Status serving = membership_->CheckServing();
+  if (!serving.ok()) return rpc::ToGrpc(serving);
+  return RunJob(context, v1::JOB_KIND_DIFF, {}, "", writer);
+}
+
 grpc::Status AdminService::ListJobs(grpc::ServerContext* context,
                                     const v1::ListJobsRequest* request,
                                     v1::ListJobsResponse* response) {
   for (const auto& job : jobs_->jobs()) {
-    *response->add_jobs() = job->progress();
+    v1::JobProgress progress = job->progress();
+    if (progress.kind() == v1::JOB_KIND_BACKGROUND_VERIFY) continue;
+    *response->add_jobs() = std::move(progress);
   }
   return grpc::Status::OK;
 }

@@ -69,6 +69,9 @@ class AdminService final : public v1::AdminService::Service {
   JobRunner::JobPtr RunningDrain(uint32_t* volume_id);
   // OK: the drain of this volume may start, or be joined.
   absl::Status PrepareDrain(uint32_t volume_id, bool dry_run);
+  grpc::Status Diff(grpc::ServerContext* context,
+                    const v1::RebuildRequest& request,
+                    grpc::ServerWriter<v1::JobProgress>* writer);
 
   index::IndexStore* const index_;
   Membership* const membership_;

@@ -51,6 +51,9 @@ ABSL_FLAG(absl::Duration, repair_after, cairn::base::kRepairAfterDefault,
 ABSL_FLAG(int64_t, repair_rate, cairn::base::kRepairRateDefault,
           "bytes a second that a repair moves that starts by itself; 0: no "
           "limit");
+ABSL_FLAG(absl::Duration, verify_every, absl::Hours(720),
+          "in how long every copy of every value is read against its hash in "
+          "the background, over and over: 720h; 0: never");
 ABSL_FLAG(bool, insecure, false,
           "allow --listen beyond loopback although nobody is asked for a "
           "credential");
@@ -112,6 +115,14 @@ absl::Status RepairOfFlags(Master::Options* options) {
                     INT64_MAX);
 }
 
+absl::StatusOr<absl::Duration> VerifyEveryOfFlags() {
+  const absl::Duration every = absl::GetFlag(FLAGS_verify_every);
+  if (every == absl::ZeroDuration() || every >= kVerifyEveryMin) return every;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--verify_every=", absl::FormatDuration(every), ": give ",
+      absl::FormatDuration(kVerifyEveryMin), " or more, or 0 for never"));
+}
+
 absl::StatusOr<std::string> IdentityIn(int fd, const std::string& path) {
   char bytes[32];
   const ssize_t count = pread(fd, bytes, sizeof(bytes), 0);
@@ -162,8 +173,11 @@ absl::Status Run() {
   std::string uri = absl::GetFlag(FLAGS_index);
   if (uri.empty()) uri = absl::StrCat("rocksdb:", data, "/index");
   open_options.durability = settings.durability;
-  ASSIGN_OR_RETURN(const auto index, index::OpenIndexStore(uri, open_options));
+  Master::Options options;
+  options.settings = settings;
   options.listen_address = listen;
+  ASSIGN_OR_RETURN(options.verify_every, VerifyEveryOfFlags());
+  ASSIGN_OR_RETURN(const auto index, index::OpenIndexStore(uri, open_options));
   ASSIGN_OR_RETURN(const auto master, Master::Start(index.get(), options));
   base::LogInfo("serving gRPC on ", listen, ", the index is ", index->uri());
   base::WaitForStop();

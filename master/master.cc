@@ -135,6 +135,11 @@ absl::Status Master::MakeJobs(const Options& options) {
   jobs_->Register(v1::JOB_KIND_VERIFY, [this](JobContext* context) {
     return verify_->Run(context);
   });
+  jobs_->Register(v1::JOB_KIND_DIFF, [this](JobContext* context) {
+    return verify_->RunDiff(context);
+  });
+  background_verify_ = std::make_unique<BackgroundVerify>(
+      options.verify_every, index_, verify_.get(), jobs_.get());
   MakePlacementJobs();
   AutoRepair::Options repair;
   repair.index = index_;
@@ -245,7 +250,10 @@ void Master::KeepTimeOnce(bool heartbeat) {
   if (!heartbeat) return;
   absl::Status status = clock_->Reserve();
   // A mark that grew in a lost index would hide the loss.
-  if (membership_->CheckServing().ok()) status.Update(mark_->Advance());
+  if (membership_->CheckServing().ok()) {
+    status.Update(mark_->Advance());
+    status.Update(background_verify_->Tick());
+  }
   if (!status.ok())
     base::LogWarning("writing to the index: ", status.message());
 }

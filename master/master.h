@@ -30,6 +30,7 @@
 #include "master/jobs/auto_repair.h"
 #include "master/jobs/blob_mover.h"
 #include "master/jobs/copy_agents.h"
+#include "master/jobs/background_verify.h"
 #include "master/jobs/job_runner.h"
 #include "master/jobs/placement_job.h"
 #include "master/jobs/rebuild_job.h"
@@ -56,6 +57,8 @@ class Master {
     // without a limit.
     absl::Duration repair_after = base::kRepairAfterDefault;
     int64_t repair_bytes_per_second_max = base::kRepairRateDefault;
+    // A full round of the background verify; zero: none.
+    absl::Duration verify_every;
   };
   // Reads what the index knows of the cluster and starts to serve. `index`
   // outlives the master. kInvalidArgument, kFailedPrecondition: a sentence
@@ -110,6 +113,7 @@ class Master {
   std::unique_ptr<VolumeRemoval> volume_removal_;
   std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<AutoRepair> auto_repair_;
+  std::unique_ptr<BackgroundVerify> background_verify_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<StoreService> store_service_;
   std::unique_ptr<rpc::BatchServer<v1::BatchRequest, v1::BatchResponse>>

@@ -347,5 +347,69 @@ TEST_F(RebuildTest, NoAcknowledgedWriteIsLostWithAnIndexUnderLoad) {
   EXPECT_THAT(auditor.Check(), IsEmpty());
 }
 
+// --- cairn rebuild --diff
+
+class DiffTest : public RebuildTest {
+ protected:
+  // The files of a key, in the order of their paths.
+  std::vector<std::string> FilesOf(const std::string& key) {
+    std::vector<std::string> files;
+    for (const std::string& file : cluster_.BlobFiles()) {
+      if (absl::StrContains(file, "/" + key + "@")) files.push_back(file);
+    }
+    return files;
+  }
+};
+
+TEST_F(DiffTest, AHealthyIndexDoesNotDifferAlsoUnderLoad) {
+  Fill();
+  const Outcome quiet = Cairn("rebuild --diff");
+  EXPECT_EQ(quiet.code, 0) << quiet.text;
+  EXPECT_THAT(quiet.out, HasSubstr("104 copies of 52 keys were compared: 0 "
+                                   "corrupt, 0 missing, 0 stray blobs"));
+  Auditor auditor(port(), 4);
+  for (int i = 0; i < 10; ++i) {
+    const Outcome diff = Cairn("rebuild --diff");
+    EXPECT_EQ(diff.code, 0) << diff.text;
+  }
+  auditor.Stop();
+  EXPECT_GT(auditor.acknowledged(), 100);
+}
+
+TEST_F(DiffTest, WhatDiffersIsNamedAndNothingChanges) {
+  Fill();
+  fs::remove(FilesOf("k2")[0]);
+  fs::resize_file(FilesOf("k3")[0], 1);
+  const std::string stray_of = FilesOf("k6")[1];
+  std::string stray = stray_of;
+  stray.replace(stray.rfind('@') + 1, 6, "018000");
+  ASSERT_EQ(Shell(absl::StrCat("cp -a ", stray_of, " ", stray)).code, 0);
+  ASSERT_EQ(Shell("setfattr -x user.c " + FilesOf("k7")[0]).code, 0);
+  const auto files = cluster_.BlobFiles();
+  const auto before = Dump();
+  const Outcome diff = Cairn("rebuild --diff");
+  EXPECT_EQ(diff.code, 1);
+  EXPECT_THAT(diff.out,
+              testing::AllOf(HasSubstr("k2: the copy on "),
+                             HasSubstr(" is missing: there is no such file\n"),
+                             HasSubstr("k3: the copy on "),
+                             HasSubstr("it has 1 bytes instead of 933\n"),
+                             HasSubstr("k6: a stray blob of version 018000"),
+                             HasSubstr("k7: the copy on "),
+                             HasSubstr("were compared: 2 corrupt, 1 missing, 1 "
+                                       "stray blobs")));
+  EXPECT_EQ(cluster_.BlobFiles(), files);
+  EXPECT_EQ(DifferenceOf(before, Dump()), "");
+}
+
+TEST_F(DiffTest, ItIsGivenAloneAndNotWithALostIndex) {
+  EXPECT_EQ(Cairn("rebuild --diff --dry-run").code, 2);
+  LoseIndex();
+  StartLost();
+  const Outcome diff = Cairn("rebuild --diff");
+  EXPECT_EQ(diff.code, 2);
+  EXPECT_THAT(diff.text, HasSubstr("the index is lost"));
+}
+
 }  // namespace
 }  // namespace cairn::tests

@@ -218,6 +218,30 @@ TEST_F(VerifyTest, JobsShowItAndCancelEndsIt) {
   EXPECT_THAT(Cairn("status").out, HasSubstr("\njobs      none\n"));
 }
 
+TEST_F(VerifyTest, TheBackgroundVerifyTellsInTheStatusWhatItFound) {
+  PutAll(20);
+  EXPECT_THAT(Cairn("status").out, HasSubstr("\nverified  "));
+  // One second a round; at other times 30 days.
+  ASSERT_EQ(cluster_.Stop("master"), 0);
+  cluster_.options().master_flags.push_back("--verify_every=1s");
+  cluster_.Start("master");
+  cluster_.WaitReady();
+  ASSERT_TRUE(WaitUntil(absl::Seconds(20), [&] {
+    return absl::StrContains(Cairn("status").out, " UTC, all good\n");
+  })) << Cairn("status").out;
+  fs::remove(FilesOf("k3-")[0]);
+  ASSERT_TRUE(WaitUntil(absl::Seconds(20), [&] {
+    return absl::StrContains(Cairn("status").out,
+                             " UTC, 1 problems: run `cairn verify`\n");
+  })) << Cairn("status").out;
+  // It is nobody's job: it does not stand in the list, nor in anyone's way.
+  EXPECT_EQ(Cairn("jobs").out, "no job has run since the master was started\n");
+  EXPECT_EQ(Cairn("verify --repair").code, 1);
+  ASSERT_TRUE(WaitUntil(absl::Seconds(20), [&] {
+    return absl::StrContains(Cairn("status").out, " UTC, all good\n");
+  })) << Cairn("status").out;
+}
+
 TEST_F(VerifyTest, CtrlCOnATerminalAsksTheMasterToStop) {
   PutAll(50);
   {

@@ -1,5 +1,7 @@
 #include "volume/blob_verifier.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include <algorithm>
 #include <string>
 
@@ -11,6 +13,8 @@
 
 namespace cairn::volume {
 namespace {
+
+using google::protobuf::util::MessageDifferencer;
 
 v1::VerifiedBlob Result(v1::BlobHealth health, absl::string_view why) {
   v1::VerifiedBlob result;
@@ -53,9 +57,14 @@ absl::StatusOr<uint64_t> HashOf(BlobStore* store,
 }  // namespace
 
 v1::VerifiedBlob VerifyBlob(BlobStore* store, const v1::ExpectedBlob& expected,
+                            bool attributes_only,
                             const std::function<bool()>& go_on) {
   const auto stat = store->Stat(expected.blob());
   if (!stat.ok()) return FromError(stat.status());
+  if (expected.blob().tombstone()) {
+    return stat->whole() ? Result(v1::BLOB_HEALTH_GOOD, "")
+                         : Corrupt("it is damaged");
+  }
   const auto blob = store->Open(expected.blob());
   if (!blob.ok()) return FromError(blob.status());
   if (blob->size_bytes != expected.size_bytes()) {
@@ -67,6 +76,10 @@ v1::VerifiedBlob VerifyBlob(BlobStore* store, const v1::ExpectedBlob& expected,
       stat->digest().md5() != expected.digest().md5()) {
     return Corrupt("its xattr has other hashes than the index");
   }
+  if (!MessageDifferencer::Equals(stat->metadata(), expected.metadata())) {
+    return Corrupt("its xattr has another type or metadata than the index");
+  }
+  if (attributes_only) return Result(v1::BLOB_HEALTH_GOOD, "");
   const auto hash = HashOf(store, *blob, go_on);
   if (!hash.ok()) return FromError(hash.status());
   if (*hash != expected.digest().xxh3()) {

@@ -10,9 +10,10 @@
 
 namespace cairn::volume {
 
-// Reads the whole blob. `go_on` is asked before each piece; once it is false
-// the blob counts as unreadable. Blocks on the disk.
+// Reads the whole blob, unless `attributes_only`. `go_on` is asked before each
+// piece; once it is false the blob counts as unreadable. Blocks on the disk.
 v1::VerifiedBlob VerifyBlob(BlobStore* store, const v1::ExpectedBlob& expected,
+                            bool attributes_only,
                             const std::function<bool()>& go_on);
 
 }  // namespace cairn::volume

@@ -28,7 +28,8 @@ class BlobVerifierTest : public BlobStoreFixture {
     return expected;
   }
   v1::VerifiedBlob Verify(const v1::ExpectedBlob& expected) {
-    return VerifyBlob(store_.get(), expected, [] { return true; });
+    return VerifyBlob(store_.get(), expected, /*attributes_only=*/false,
+                      [] { return true; });
   }
   void Overwrite(const v1::BlobId& blob, long offset, const std::string& data) {
     FILE* const file = fopen(Path(blob).c_str(), "r+");
@@ -73,6 +74,42 @@ TEST_F(BlobVerifierTest, OtherBytesThanTheIndexKnowsAreCorrupt) {
   EXPECT_THAT(result.why(), HasSubstr("than the index"));
 }
 
+TEST_F(BlobVerifierTest, AnotherTypeOrOtherMetadataThanTheIndexIsCorrupt) {
+  ASSERT_TRUE(Put(blob_, data_of_it_).ok());
+  v1::ExpectedBlob expected = Expected(blob_, data_of_it_);
+  (*expected.mutable_metadata()->mutable_user())["name"] = "value";
+  const v1::VerifiedBlob result = Verify(expected);
+  EXPECT_EQ(result.health(), v1::BLOB_HEALTH_CORRUPT);
+  EXPECT_EQ(result.why(),
+            "its xattr has another type or metadata than the index");
+}
+
+TEST_F(BlobVerifierTest, ByAttributesAloneBytesAreNotRead) {
+  ASSERT_TRUE(Put(blob_, data_of_it_).ok());
+  Overwrite(blob_, 99, "x");
+  const auto by_attributes = [&](const std::string& data) {
+    return VerifyBlob(store_.get(), Expected(blob_, data),
+                      /*attributes_only=*/true, [] { return true; })
+        .health();
+  };
+  EXPECT_EQ(by_attributes(data_of_it_), v1::BLOB_HEALTH_GOOD);
+  EXPECT_EQ(by_attributes(data_of_it_ + "x"), v1::BLOB_HEALTH_CORRUPT);
+  EXPECT_EQ(by_attributes(std::string(100, 'e')), v1::BLOB_HEALTH_CORRUPT);
+}
+
+TEST_F(BlobVerifierTest, ATombstoneIsGoodIfItIsThere) {
+  v1::ExpectedBlob expected;
+  *expected.mutable_blob() = Blob("gone");
+  expected.mutable_blob()->set_tombstone(true);
+  EXPECT_EQ(Verify(expected).health(), v1::BLOB_HEALTH_MISSING);
+  v1::SmallPutOp op;
+  *op.mutable_blob() = expected.blob();
+  op.set_replicas(2);
+  op.set_committed(true);
+  ASSERT_TRUE(store_->Put(op).ok());
+  EXPECT_EQ(Verify(expected).health(), v1::BLOB_HEALTH_GOOD);
+}
+
 TEST_F(BlobVerifierTest, NoFileIsMissing) {
   EXPECT_EQ(Verify(Expected(blob_, data_of_it_)).health(),
             v1::BLOB_HEALTH_MISSING);
@@ -81,7 +118,7 @@ TEST_F(BlobVerifierTest, NoFileIsMissing) {
 TEST_F(BlobVerifierTest, OnceNobodyWaitsItStops) {
   ASSERT_TRUE(Put(blob_, data_of_it_).ok());
   EXPECT_EQ(VerifyBlob(store_.get(), Expected(blob_, data_of_it_),
-                       [] { return false; })
+                       /*attributes_only=*/false, [] { return false; })
                 .health(),
             v1::BLOB_HEALTH_UNREADABLE);
 }

@@ -108,7 +108,7 @@ class VolumeServer::Service final
     }
     for (const v1::ExpectedBlob& expected : request->blobs()) {
       *response->add_results() =
-          VerifyBlob(server_->store_, expected,
+          VerifyBlob(server_->store_, expected, request->attributes_only(),
                      [context] { return !context->IsCancelled(); });
       if (context->IsCancelled()) return grpc::Status::CANCELLED;
     }

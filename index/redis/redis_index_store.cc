@@ -264,7 +264,7 @@ absl::StatusOr<IndexStore::Page> RedisIndexStore::Scan(
   for (;;) {
     ASSIGN_OR_RETURN(const std::string* member, merge.Next());
     if (member == nullptr) break;
-    if (IsTombstoneMember(*member)) continue;
+    if (IsTombstoneMember(*member) && !options.with_tombstones) continue;
     const auto then = builder.Add(KeyOfMember(*member), [&] {
       v1::Record record;
       damaged.Update(DecodeMember(*member, nullptr, &record));

@@ -322,7 +322,7 @@ absl::StatusOr<IndexStore::Page> RocksDbIndexStore::Scan(
   auto then = PageBuilder::Then::kNext;
   it->Seek(builder.First());
   while (it->Valid() && then != PageBuilder::Then::kDone) {
-    if (IsTombstone(ToView(it->value()))) {
+    if (IsTombstone(ToView(it->value())) && !options.with_tombstones) {
       it->Next();
       continue;
     }

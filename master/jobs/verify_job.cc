@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/blob_name.h"
 #include "base/limits.h"
@@ -26,6 +27,8 @@ namespace {
 
 constexpr int kTriesMax = 5;
 constexpr absl::Duration kRetryPause = absl::Seconds(1);
+// The fact in the index that is the last VerifySummary.
+constexpr char kLastRoundName[] = "last_verify";
 
 // One copy of one value, and what became of it.
 struct Copy {
@@ -49,9 +52,7 @@ std::string PlaceText(const v1::SubvolumeId& where) {
 
 bool Names(const v1::Record& record, const v1::Version& version,
            const v1::SubvolumeId& where) {
-  if (record.tombstone() || FromProto(record.version()) != FromProto(version)) {
-    return false;
-  }
+  if (FromProto(record.version()) != FromProto(version)) return false;
   for (const v1::SubvolumeId& replica : record.replicas()) {
     if (replica.volume_id() == where.volume_id() &&
         replica.subvolume() == where.subvolume()) {
@@ -66,6 +67,7 @@ v1::BlobId BlobOf(const Group& group, const Copy& copy) {
   blob.set_subvolume(copy.where.subvolume());
   blob.set_key(group.keys[copy.key]);
   *blob.mutable_version() = group.records[copy.key].version();
+  blob.set_tombstone(group.records[copy.key].tombstone());
   return blob;
 }
 
@@ -97,16 +99,26 @@ Group TakeGroup(index::IndexStore::Page* page, int64_t bytes_max, size_t* at) {
 // One run.
 class Verify {
  public:
-  Verify(const VerifyJob::Options* options, JobContext* context)
-      : options_(*options), context_(context) {}
+  struct Way {
+    bool attributes_only = false;
+    // How long checking the copies is to take; zero: as fast as it can.
+    absl::Duration duration;
+  };
+  Verify(const VerifyJob::Options* options, const Way& way, JobContext* context)
+      : options_(*options), way_(way), context_(context) {}
 
   absl::Status Run() {
     if (!request_.ParseFromString(context_->request()) ||
         !cursor_.ParseFromString(context_->cursor())) {
       return absl::DataLossError("the note of the verify cannot be read");
     }
+    if (cursor_.started_time_ms() == 0) {
+      cursor_.set_started_time_ms(absl::ToUnixMillis(absl::Now()));
+    }
     RETURN_IF_ERROR(WaitServing());
-    context_->SetTotals(options_.index->Stats().keys_count, 0);
+    const index::IndexStats stats = options_.index->Stats();
+    records_total_ = stats.keys_count + stats.tombstones_count;
+    context_->SetTotals(records_total_, 0);
     context_->SetPhase("checking copies");
     RETURN_IF_ERROR(CheckKeys());
     if (!context_->dry_run()) {
@@ -117,6 +129,8 @@ class Verify {
     context_->SetSummary(Summary());
     return absl::OkStatus();
   }
+
+  int64_t started_time_ms() const { return cursor_.started_time_ms(); }
 
  private:
   // After a restart of the master the volumes take a moment to join.
@@ -146,6 +160,7 @@ class Verify {
     index::IndexStore::ScanOptions scan;
     scan.limit = base::kVerifyGroupKeys;
     scan.with_records = true;
+    scan.with_tombstones = true;
     scan.start = cursor_.next_key();
     do {
       ASSIGN_OR_RETURN(index::IndexStore::Page page,
@@ -171,17 +186,24 @@ class Verify {
 
   absl::Status CheckGroup(Group* group) {
     const auto count = static_cast<int64_t>(group->keys.size());
-    keys_ += count;
+    for (const v1::Record& record : group->records) {
+      ++(record.tombstone() ? tombstones_ : keys_);
+    }
     copies_ += static_cast<int64_t>(group->copies.size());
     bytes_ += group->bytes;
     if (!context_->dry_run()) {
-      RETURN_IF_ERROR(context_->Spend(group->bytes));
+      if (!way_.attributes_only) {
+        RETURN_IF_ERROR(context_->Spend(group->bytes));
+      }
       const Membership::View view = options_.membership->view();
       Ask(view->map, group);
       RETURN_IF_ERROR(Judge(view->map, group));
     }
-    context_->Add(count, group->bytes);
-    return context_->CheckGoOn();
+    context_->Add(count, way_.attributes_only ? 0 : group->bytes);
+    if (way_.duration == absl::ZeroDuration() || records_total_ <= count) {
+      return context_->CheckGoOn();
+    }
+    return context_->Pause(way_.duration * count / records_total_);
   }
 
   // Has all volumes check their copies, at once.
@@ -211,6 +233,7 @@ class Verify {
   void AskOne(VolumeChecker* checker, const Group& group,
               const std::vector<Copy*>& copies) {
     v1::VerifyBlobsRequest request;
+    request.set_attributes_only(way_.attributes_only);
     int64_t bytes = 0;
     for (const Copy* copy : copies) {
       const v1::Record& record = group.records[copy->key];
@@ -218,6 +241,7 @@ class Verify {
       *expected->mutable_blob() = BlobOf(group, *copy);
       expected->set_size_bytes(record.size_bytes());
       *expected->mutable_digest() = record.digest();
+      *expected->mutable_metadata() = record.metadata();
       bytes += record.size_bytes();
     }
     v1::VerifyBlobsResponse answer;
@@ -238,7 +262,8 @@ class Verify {
   absl::Status Judge(const v1::ClusterMap& map, Group* group) {
     for (size_t i = 0; i < group->keys.size(); ++i) {
       const int replicas = group->records[i].replicas_size();
-      if (replicas >= map.replicas()) continue;
+      // A tombstone needs them only while a volume that missed it is away.
+      if (replicas >= map.replicas() || group->records[i].tombstone()) continue;
       ++under_;
       context_->AddProblem(absl::StrCat(base::EscapeKeyForUrl(group->keys[i]),
                                         ": only ", replicas, " of ",
@@ -418,11 +443,12 @@ class Verify {
     }
     int64_t unchecked = 0;
     for (const auto& [id, one] : unchecked_) unchecked += one.count;
-    return absl::StrCat(copies_ - unchecked, " copies of ", keys_,
-                        " keys were read: ", corrupt_, " corrupt, ", missing_,
-                        " missing, ", strays_.load(), " stray blobs, ", under_,
-                        " keys with too few copies; ", mended_.load(),
-                        " mended; ", unchecked, " copies not checked");
+    return absl::StrCat(
+        copies_ - unchecked, " copies of ", keys_, " keys were ",
+        way_.attributes_only ? "compared: " : "read: ", corrupt_, " corrupt, ",
+        missing_, " missing, ", strays_.load(), " stray blobs, ", under_,
+        " keys with too few copies; ", mended_.load(), " mended; ", unchecked,
+        " copies not checked");
   }
 
   // By address too: a volume may come back at another one.
@@ -441,6 +467,7 @@ class Verify {
   };
 
   const VerifyJob::Options& options_;
+  const Way way_;
   JobContext* const context_;
   v1::VerifyRequest request_;
   v1::VerifyCursor cursor_;
@@ -448,7 +475,9 @@ class Verify {
   std::map<std::pair<uint32_t, std::string>, std::unique_ptr<VolumeChecker>>
       checkers_;
   std::map<uint32_t, Unchecked> unchecked_;
+  int64_t records_total_ = 0;
   int64_t keys_ = 0;
+  int64_t tombstones_ = 0;
   int64_t copies_ = 0;
   int64_t bytes_ = 0;
   int64_t under_ = 0;
@@ -462,7 +491,38 @@ class Verify {
 }  // namespace
 
 absl::Status VerifyJob::Run(JobContext* context) {
-  return Verify(&options_, context).Run();
+  return Verify(&options_, {}, context).Run();
+}
+
+absl::Status VerifyJob::RunDiff(JobContext* context) {
+  Verify::Way way;
+  way.attributes_only = true;
+  return Verify(&options_, way, context).Run();
+}
+
+absl::Status VerifyJob::RunRound(absl::Duration duration, JobContext* context) {
+  Verify::Way way;
+  way.duration = duration;
+  Verify verify(&options_, way, context);
+  RETURN_IF_ERROR(verify.Run());
+  const v1::JobProgress progress = context->progress();
+  v1::VerifySummary summary;
+  summary.set_started_time_ms(verify.started_time_ms());
+  summary.set_ended_time_ms(absl::ToUnixMillis(absl::Now()));
+  summary.set_problems_count(progress.problems_count());
+  summary.set_summary(progress.summary());
+  return options_.index->SetMeta(kLastRoundName, summary.SerializeAsString());
+}
+
+absl::StatusOr<absl::optional<v1::VerifySummary>> VerifyJob::LastRound(
+    index::IndexStore* index) {
+  const auto stored = index->GetMeta(kLastRoundName);
+  if (absl::IsNotFound(stored.status())) return absl::nullopt;
+  RETURN_IF_ERROR(stored.status());
+  v1::VerifySummary summary;
+  // One that cannot be read is made again by the next round.
+  if (!summary.ParseFromString(*stored)) return absl::nullopt;
+  return summary;
 }
 
 }  // namespace cairn::master

@@ -5,6 +5,9 @@
 // before it counts, since it may just have been replaced or deleted. Then it
 // follows the files: a blob that the index does not name, that does not wait
 // in the removal queue and that is too old to be committed any more is stray.
+//
+// A diff does the same without reading values. The background verify does it so
+// slowly that a round takes as long as it may.
 
 #ifndef CAIRN_MASTER_JOBS_VERIFY_JOB_H_
 #define CAIRN_MASTER_JOBS_VERIFY_JOB_H_
@@ -13,10 +16,14 @@
 #include <functional>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "index/index_store.h"
 #include "master/held_blobs.h"
 #include "master/jobs/job_runner.h"
 #include "master/membership.h"
+#include "proto/cairn/v1/admin.pb.h"
 
 namespace cairn::master {
 
@@ -35,6 +42,15 @@ class VerifyJob {
 
   // For JobRunner; the request is a VerifyRequest.
   absl::Status Run(JobContext* context);
+  // The same by attributes alone; there is no request.
+  absl::Status RunDiff(JobContext* context);
+  // A round of the background verify, which takes about `duration` if there is
+  // more than one group of keys. Its outcome is LastRound() then.
+  absl::Status RunRound(absl::Duration duration, JobContext* context);
+
+  // What the last full round found; not set: none has ended.
+  static absl::StatusOr<absl::optional<v1::VerifySummary>> LastRound(
+      index::IndexStore* index);
 
  private:
   const Options options_;
