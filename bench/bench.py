@@ -18,6 +18,7 @@ import sys
 import time
 
 import index_rows
+import rebuild_rows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RUNS = 3
@@ -95,13 +96,18 @@ class Cairn:
         self.port, self.directory = base, directory
         self.pids = {}  # By name: master, volume-1, ...
         # As many volumes as replicas: no row gains from an idle volume.
-        command = [ROOT / "dev", "up", "--detach", f"--data={directory}",
-                   f"--port={base}", f"--admin-port={base + 1}",
-                   f"--master-port={base + 2}", f"--volume-port={base + 10}",
-                   f"--http-port={base + 20}", f"--volumes={replicas}",
-                   f"--replicas={replicas}", f"--durability={durability}"]
-        command += [f"--index={index}"] if index else []
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        self.command = [
+            ROOT / "dev", "up", "--detach", f"--data={directory}",
+            f"--port={base}", f"--admin-port={base + 1}",
+            f"--master-port={base + 2}", f"--volume-port={base + 10}",
+            f"--http-port={base + 20}", f"--volumes={replicas}",
+            f"--replicas={replicas}", f"--durability={durability}"]
+        self.command += [f"--index={index}"] if index else []
+        self.start()
+
+    def start(self):
+        subprocess.run(self.command, check=True, stdout=subprocess.DEVNULL)
+        directory = self.directory
         for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 words = entry.read_text().split("\0")
@@ -300,10 +306,15 @@ def main():
                         help="measure an index instead, beside RocksDB: redis "
                         "(one of its own) or the URI of an empty one")
     parser.add_argument("--keys", type=int, default=1000000,
-                        help="with --index: keys to commit (default: 1000000)")
+                        help="with --index: keys to commit; with --rebuild: to "
+                        "put (default: 1000000)")
+    parser.add_argument("--rebuild", action="store_true",
+                        help="measure `cairn rebuild` instead, beside `find`")
     args = parser.parse_args()
     if args.index:
         return index_rows.run(args, Cairn, wrk, put, LUA_GET, LUA_PUT)
+    if args.rebuild:
+        return rebuild_rows.run(args, Cairn, wrk, LUA_PUT)
     print(f"{platform.node()}: {os.cpu_count()} cores, Linux "
           f"{platform.release()}, {time.strftime('%Y-%m-%d')}, wrk -t2, "
           f"median of {RUNS} x {args.seconds} s")
