@@ -173,8 +173,6 @@ absl::Status Run() {
   std::string uri = absl::GetFlag(FLAGS_index);
   if (uri.empty()) uri = absl::StrCat("rocksdb:", data, "/index");
   open_options.durability = settings.durability;
-  Master::Options options;
-  options.settings = settings;
   options.listen_address = listen;
   ASSIGN_OR_RETURN(options.verify_every, VerifyEveryOfFlags());
   ASSIGN_OR_RETURN(const auto index, index::OpenIndexStore(uri, open_options));

@@ -74,6 +74,7 @@ void Master::MakeWritePath() {
   removals.agents = agents_.get();
   removals.view = view;
   removals.now_ms = now_ms;
+  removals.keep_tombstones = [this] { return merge_->waits(); };
   removals.fencing_number = fencing_number_;
   removals.held = &held_;
   removals_ = std::make_unique<RemovalJob>(std::move(removals));
@@ -140,6 +141,7 @@ absl::Status Master::MakeJobs(const Options& options) {
   });
   background_verify_ = std::make_unique<BackgroundVerify>(
       options.verify_every, index_, verify_.get(), jobs_.get());
+  MakeMergeJob();
   MakePlacementJobs();
   AutoRepair::Options repair;
   repair.index = index_;
@@ -150,6 +152,17 @@ absl::Status Master::MakeJobs(const Options& options) {
   auto_repair_ = std::make_unique<AutoRepair>(repair);
   // A master that died while it removed a volume has left its queue.
   return volume_removal_->ForgetQueues();
+}
+
+void Master::MakeMergeJob() {
+  MergeJob::Options merge;
+  merge.index = index_;
+  merge.membership = membership_.get();
+  merge.commits = commits_.get();
+  merge.on_removals = [this](uint32_t volume_id) {
+    removals_->NoteBacklog(volume_id);
+  };
+  merge_ = std::make_unique<MergeJob>(std::move(merge), jobs_.get());
 }
 
 void Master::MakePlacementJobs() {
@@ -189,7 +202,8 @@ absl::Status Master::CheckMutation(const index::Mutation& mutation) {
   if (volume_removal_ != nullptr) {
     RETURN_IF_ERROR(volume_removal_->CheckMutation(mutation));
   }
-  if (mutation.kind == index::Mutation::Kind::kMove) {
+  if (mutation.kind == index::Mutation::Kind::kMove ||
+      mutation.kind == index::Mutation::Kind::kRestore) {
     return CheckPlaces(view->map, mutation.record);
   }
   if (mutation.kind != index::Mutation::Kind::kPut) return absl::OkStatus();
@@ -253,6 +267,7 @@ void Master::KeepTimeOnce(bool heartbeat) {
   if (membership_->CheckServing().ok()) {
     status.Update(mark_->Advance());
     status.Update(background_verify_->Tick());
+    status.Update(merge_->Tick());
   }
   if (!status.ok())
     base::LogWarning("writing to the index: ", status.message());

@@ -28,10 +28,11 @@
 #include "master/index_clock.h"
 #include "master/index_mark.h"
 #include "master/jobs/auto_repair.h"
+#include "master/jobs/background_verify.h"
 #include "master/jobs/blob_mover.h"
 #include "master/jobs/copy_agents.h"
-#include "master/jobs/background_verify.h"
 #include "master/jobs/job_runner.h"
+#include "master/jobs/merge_job.h"
 #include "master/jobs/placement_job.h"
 #include "master/jobs/rebuild_job.h"
 #include "master/jobs/verify_job.h"
@@ -77,6 +78,7 @@ class Master {
   absl::Status Open(const ClusterSettings& settings);
   void MakeWritePath();
   absl::Status MakeJobs(const Options& options);
+  void MakeMergeJob();
   void MakePlacementJobs();
   absl::Status Serve(grpc::ServerBuilder* builder,
                      const std::string& listen_address);
@@ -114,6 +116,7 @@ class Master {
   std::unique_ptr<JobRunner> jobs_;
   std::unique_ptr<AutoRepair> auto_repair_;
   std::unique_ptr<BackgroundVerify> background_verify_;
+  std::unique_ptr<MergeJob> merge_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<StoreService> store_service_;
   std::unique_ptr<rpc::BatchServer<v1::BatchRequest, v1::BatchResponse>>

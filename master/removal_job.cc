@@ -210,6 +210,7 @@ void RemovalJob::OnAnswer(const std::shared_ptr<Group>& group, size_t place,
 void RemovalJob::SweepTombstones() {
   if (absl::Now() - swept_at_ < base::kTombstoneSweepInterval) return;
   swept_at_ = absl::Now();
+  if (options_.keep_tombstones && options_.keep_tombstones()) return;
   const int64_t before_ms =
       options_.now_ms() - absl::ToInt64Milliseconds(base::kTombstoneAgeMin);
   int64_t forgotten = 0;

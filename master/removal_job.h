@@ -39,6 +39,8 @@ class RemovalJob {
     // What jobs are about to make is left alone. Outlives the job; nullptr: no
     // job makes anything.
     HeldBlobs* held = nullptr;
+    // True: no tombstone is forgotten now. May be empty.
+    std::function<bool()> keep_tombstones;
     absl::Duration retry_pause;  // Zero: kRemovalRetryPause.
   };
   explicit RemovalJob(Options options);

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <map>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -274,6 +275,62 @@ TEST_F(RebuildTest, WithoutAVolumeEveryKeyIsThereFromItsOtherCopy) {
   for (const auto& [key, record] : Dump()) keys_after.push_back(key);
   EXPECT_EQ(keys_after, keys_before);
   EXPECT_EQ(HttpRead(port(), "/large").body, std::string(3 << 20, 'L'));
+
+  // Written, replaced and deleted without it; then it comes back.
+  ASSERT_TRUE(WaitUntil(absl::Seconds(20), [&] {
+    return HttpGet(port(), "/never").status == 404;
+  }));
+  ASSERT_EQ(HttpPut(port(), "/k2", "replaced").status, 204);
+  for (int i = 3; i < 60; i += 4) {
+    ASSERT_EQ(Delete(absl::StrCat("/k", i)).status, 204);
+  }
+  const int64_t deleted = cluster_.GetStatus().tombstones_count();
+  cluster_.Start("volume-3");
+  cluster_.WaitVolume("volume-3", v1::VOLUME_STATE_UP);
+  EXPECT_TRUE(WaitUntil(absl::Seconds(30), [&] {
+    return std::regex_search(Cairn("jobs").out, std::regex("merge +done"));
+  })) << Cairn("jobs").text;
+  EXPECT_GT(deleted, 0) << "they must be known until it has been listed";
+  EXPECT_EQ(HttpGet(port(), "/k2").body, "replaced");
+  EXPECT_EQ(HttpGet(port(), "/k3").status, 404);
+  // What nobody has touched has its copies on it again.
+  const auto after = Dump();
+  for (const char* key : {"k0", "k6", "large", "a/b"}) {
+    EXPECT_EQ(after.at(key), before.at(key));
+  }
+  EXPECT_EQ(Cairn("repair").code, 0);
+  ExpectClean();
+}
+
+TEST_F(RebuildTest, KeysThatOnlyLeftOutVolumesHaveComeBackWithThem) {
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_EQ(HttpPut(port(), absl::StrCat("/k", i), "value").status, 201);
+  }
+  ASSERT_EQ(HttpPut(port(), "/large", std::string(3 << 20, 'L')).status, 201);
+  WaitMaps();
+  const auto before = Dump();
+  const std::string words =
+      absl::StrCat("--without ", IdOf(2), " --without ", IdOf(3));
+  // Marks are made a little later than writes are answered.
+  ASSERT_TRUE(WaitUntil(absl::Seconds(20), [&] {
+    const Outcome unmarked = Shell(absl::StrCat(
+        "find ", cluster_.path(), "/volume-* -name '*@*' -perm /222 | wc -l"));
+    return unmarked.out == "0\n";
+  }));
+  cluster_.Kill("volume-2");
+  cluster_.Kill("volume-3");
+  LoseIndex();
+  StartLost();
+  const Outcome rebuilt = Cairn("rebuild " + words);
+  ASSERT_EQ(rebuilt.code, 0) << rebuilt.text;
+  EXPECT_LT(Dump().size(), before.size());
+  cluster_.Start("volume-2");
+  cluster_.Start("volume-3");
+  EXPECT_TRUE(WaitUntil(absl::Seconds(30), [&] {
+    return DifferenceOf(before, Dump()).empty();
+  })) << DifferenceOf(before, Dump());
+  EXPECT_EQ(HttpRead(port(), "/large").body, std::string(3 << 20, 'L'));
+  ExpectClean();
 }
 
 TEST_F(RebuildTest, AKilledMasterGoesOnWithIt) {

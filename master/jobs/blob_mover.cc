@@ -1,13 +1,12 @@
 #include "master/jobs/blob_mover.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/limits.h"
-#include "base/mutex.h"
+#include "master/commit_all.h"
 #include "proto/convert.h"
 
 namespace cairn::master {
@@ -50,29 +49,6 @@ bool IsSmall(const BlobMove& move) {
   return !move.record.tombstone() &&
          move.record.size_bytes() <= base::kSmallBlobBytesMax;
 }
-
-// Waits for the results of commits that were submitted together.
-class WaitingSink final : public CommitSink {
- public:
-  explicit WaitingSink(size_t count) : results_(count), left_(count) {}
-
-  void OnCommitted(int64_t op_id, index::MutationResult result) override {
-    base::MutexLock lock(&mu_);
-    results_[op_id] = std::move(result.status);
-    if (--left_ == 0) done_.SignalAll();
-  }
-  std::vector<absl::Status> Wait() {
-    base::MutexLock lock(&mu_);
-    while (left_ > 0) done_.Wait(&mu_);
-    return std::move(results_);
-  }
-
- private:
-  base::Mutex mu_;
-  base::CondVar done_;
-  std::vector<absl::Status> results_ ABSL_GUARDED_BY(mu_);
-  size_t left_ ABSL_GUARDED_BY(mu_);
-};
 
 }  // namespace
 
@@ -231,15 +207,12 @@ void BlobMover::Commit(Group* group,
 
 std::vector<absl::Status> BlobMover::CommitOnce(
     const Group& group, const std::vector<size_t>& places) {
-  const auto sink = std::make_shared<WaitingSink>(places.size());
-  std::vector<PendingCommit> commits(places.size());
-  for (size_t k = 0; k < places.size(); ++k) {
-    commits[k].mutation = MutationOf(group.moves[places[k]]);
-    commits[k].sink = sink;
-    commits[k].op_id = static_cast<int64_t>(k);
+  std::vector<index::Mutation> mutations;
+  mutations.reserve(places.size());
+  for (const size_t place : places) {
+    mutations.push_back(MutationOf(group.moves[place]));
   }
-  options_.commits->Submit(std::move(commits));
-  return sink->Wait();
+  return CommitAll(options_.commits, std::move(mutations));
 }
 
 void BlobMover::Settle(uint32_t target_id, Group* group) {

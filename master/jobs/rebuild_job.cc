@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "master/jobs/blob_merge.h"
 #include "master/jobs/directory_reader.h"
+#include "master/jobs/merge_job.h"
 #include "master/jobs/recovered_map.h"
 #include "master/jobs/volume_checker.h"
 #include "placement/placement.h"
@@ -290,6 +291,7 @@ class Rebuild {
     }
     RETURN_IF_ERROR(options_.mark->Restore(
         std::max(mark_max_, options_.mark->value()) + 1));
+    RETURN_IF_ERROR(NoteUnlisted(options_.index, request_));
     RETURN_IF_ERROR(options_.membership->Recover(map_));
     RETURN_IF_ERROR(options_.index->SetMeta(kBegunName, ""));
     options_.on_done();

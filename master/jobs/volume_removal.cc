@@ -9,7 +9,7 @@
 #include "base/blob_name.h"
 #include "base/limits.h"
 #include "base/status.h"
-#include "master/await.h"
+#include "master/commit_all.h"
 #include "placement/placement.h"
 #include "proto/convert.h"
 
@@ -22,14 +22,6 @@ bool Names(const v1::Record& record, uint32_t volume_id) {
   }
   return false;
 }
-
-class AwaitingSink final : public CommitSink {
- public:
-  void OnCommitted(int64_t, index::MutationResult result) override {
-    written.Setter()(result.status);
-  }
-  Await<absl::Status> written;
-};
 
 }  // namespace
 
@@ -69,13 +61,11 @@ absl::Status VolumeRemoval::Remove(uint32_t volume_id, bool dry_run) {
 }
 
 void VolumeRemoval::WaitForCommits() {
-  const auto sink = std::make_shared<AwaitingSink>();
-  std::vector<PendingCommit> commits(1);
-  // Of a key that there never is: refused, in its turn.
-  commits[0].mutation.kind = index::Mutation::Kind::kMove;
-  commits[0].sink = sink;
-  commits_->Submit(std::move(commits));
-  sink->written.Get().IgnoreError();  // Only its turn matters.
+  // Of a key that there never is: refused, in its turn, which is all that
+  // matters.
+  index::Mutation mutation;
+  mutation.kind = index::Mutation::Kind::kMove;
+  CommitAll(commits_, {mutation});
 }
 
 absl::Status VolumeRemoval::CheckUnnamed(uint32_t volume_id) {
