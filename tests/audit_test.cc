@@ -114,7 +114,9 @@ TEST_F(AuditTest, NothingIsLostAndNothingComesBack) {
   GoOn();
 
   population_.SetLost(true);
+  const absl::Time stop = absl::Now();
   ASSERT_EQ(cluster_.Stop("master"), 0);
+  Say("stop of the master", stop);
   fs::remove_all(cluster_.path() + "/master");
   fs::create_directory(cluster_.path() + "/master");
   cluster_.Start("master");

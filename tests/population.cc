@@ -137,7 +137,8 @@ void Population::Read(int key) {
       cut = true;
       continue;
     }
-    if (!lost_ || reply.status != 503 || absl::Now() > deadline) {
+    const bool declared = lost_ && (reply.status == 503 || reply.status == 504);
+    if (!declared || absl::Now() > deadline) {
       return AddFinding(
           key,
           absl::StrCat(

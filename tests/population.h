@@ -28,7 +28,8 @@ class Population {
   void Start();
   void Stop();
 
-  // From now on 503 is a declared answer: it is waited for, and not counted.
+  // From now on 503 is a declared answer, and 504 to a read that has waited for
+  // the master: it is asked again, and not counted.
   void SetLost(bool lost) { lost_ = lost; }
   // While an nginx is killed: a transfer that it cuts, or a redirect that led
   // to it, is asked for again, once, as a client does.

@@ -242,6 +242,21 @@ TEST_F(VerifyTest, TheBackgroundVerifyTellsInTheStatusWhatItFound) {
   })) << Cairn("status").out;
 }
 
+TEST_F(VerifyTest, ABackgroundVerifyIsNotTooOftenAndCanBeSwitchedOff) {
+  ASSERT_EQ(cluster_.Stop("master"), 0);
+  for (const char* refused : {"--verify_every=999ms", "--verify_every=-1s"}) {
+    const Outcome master =
+        Shell(absl::StrCat("master/cairn-master --data=", cluster_.path(),
+                           "/other --listen=127.0.0.1:1 ", refused));
+    EXPECT_EQ(master.code, 1) << refused;
+    EXPECT_THAT(master.text, HasSubstr("give 1s or more, or 0 for never"));
+  }
+  cluster_.options().master_flags.push_back("--verify_every=0");
+  cluster_.Start("master");
+  cluster_.WaitReady();
+  EXPECT_EQ(Cairn("status").code, 0);
+}
+
 TEST_F(VerifyTest, CtrlCOnATerminalAsksTheMasterToStop) {
   PutAll(50);
   {
