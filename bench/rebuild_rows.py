@@ -71,6 +71,9 @@ def run(args, make_cluster, wrk, lua_put):
             rebuilds.append(blobs / seconds)
             print(f"  find {finds[-1]:.0f} files/s, rebuild "
                   f"{rebuilds[-1]:.0f} blobs/s: {summary}", flush=True)
+        print("  the last one: " + ", ".join(
+            f"{name} {cpu:.1f} s CPU {rss:.0f} MB peak"
+            for name, (cpu, rss) in sorted(cluster.usage().items())))
         rate, base = statistics.median(rebuilds), statistics.median(finds)
         rows.append({"row": "rebuild", "cairn": rate, "find": base,
                      "ratio": rate / base, "blobs": blobs})
