@@ -195,10 +195,11 @@ struct OpenOptions {
   std::string owner;
 };
 // "rocksdb:PATH", "redis://[user:pass@]host[:port][/db]",
-// "redis+unix:///PATH[?db=N]". kInvalidArgument: an unknown scheme; the message
-// lists the known ones. kFailedPrecondition: another process has it open, or an
-// index cannot be kept there; the message says what to change. kUnavailable: it
-// does not answer.
+// "redis+unix:///PATH[?db=N]", "redis+cluster://host:port,...",
+// "redis+sentinel://host:port,.../NAME". kInvalidArgument: an unknown scheme;
+// the message lists the known ones. kFailedPrecondition: another process has it
+// open, or an index cannot be kept there; the message says what to change.
+// kUnavailable: it does not answer.
 absl::StatusOr<std::unique_ptr<IndexStore>> OpenIndexStore(
     absl::string_view uri, const OpenOptions& options);
 
