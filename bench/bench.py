@@ -18,6 +18,7 @@ import sys
 import time
 
 import index_rows
+import placement_rows
 import rebuild_rows
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -92,17 +93,20 @@ class Nginx:
 class Cairn:
     """A cluster of `./dev up` on ports of its own."""
 
-    def __init__(self, directory, base, replicas, durability, index=""):
+    def __init__(self, directory, base, replicas, durability, index="",
+                 volumes=0, inline_max=""):
         self.port, self.directory = base, directory
         self.pids = {}  # By name: master, volume-1, ...
-        # As many volumes as replicas: no row gains from an idle volume.
+        # Unless told otherwise as many volumes as replicas: no row gains from
+        # an idle volume.
         self.command = [
             ROOT / "dev", "up", "--detach", f"--data={directory}",
             f"--port={base}", f"--admin-port={base + 1}",
             f"--master-port={base + 2}", f"--volume-port={base + 10}",
-            f"--http-port={base + 20}", f"--volumes={replicas}",
+            f"--http-port={base + 20}", f"--volumes={volumes or replicas}",
             f"--replicas={replicas}", f"--durability={durability}"]
         self.command += [f"--index={index}"] if index else []
+        self.command += [f"--inline-max={inline_max}"] if inline_max else []
         self.start()
 
     def start(self):
@@ -305,12 +309,19 @@ def main():
     parser.add_argument("--index", metavar="INDEX",
                         help="measure an index instead, beside RocksDB: redis "
                         "(one of its own) or the URI of an empty one")
-    parser.add_argument("--keys", type=int, default=1000000,
+    parser.add_argument("--keys", type=int,
                         help="with --index: keys to commit; with --rebuild: to "
-                        "put (default: 1000000)")
+                        "put (default: 1000000); with --placement: small "
+                        "values (default: 30000)")
     parser.add_argument("--rebuild", action="store_true",
                         help="measure `cairn rebuild` instead, beside `find`")
+    parser.add_argument("--placement", action="store_true",
+                        help="measure rebalance, drain and repair instead, "
+                        "beside clients that read")
     args = parser.parse_args()
+    if args.placement:
+        return placement_rows.run(args, Cairn)
+    args.keys = args.keys or 1000000
     if args.index:
         return index_rows.run(args, Cairn, wrk, put, LUA_GET, LUA_PUT)
     if args.rebuild:

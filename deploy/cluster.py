@@ -29,7 +29,8 @@ REFUSED = 3  # Exit code of a detached supervisor: a process refused to start.
 REMEMBERED = {
     "port": 3000, "admin_port": 3080, "master_port": 3100,
     "volume_port": 3201, "http_port": 3301, "volumes": 3, "replicas": 2,
-    "subvolumes": 4, "index": "", "durability": "fsync", "reads": "redirect",
+    "subvolumes": 4, "index": "", "inline_max": "", "durability": "fsync",
+    "reads": "redirect",
     "nginx": "nginx",
 }
 
@@ -87,7 +88,9 @@ class Cluster:
         index = o["index"]
         if self.own_redis():
             index = f"redis+unix://{self.redis_socket()}"
-        return command + ([f"--index={index}"] if index else [])
+        command += [f"--index={index}"] if index else []
+        inline_max = o["inline_max"]
+        return command + ([f"--inline_max={inline_max}"] if inline_max else [])
 
     def own_redis(self):
         return self.options["index"] == "redis"
@@ -502,13 +505,16 @@ def parse(argv):
                  "redis+unix:///PATH, redis+cluster://host:port,host:port, "
                  "redis+sentinel://host:port,host:port/name, or redis: one "
                  "of its own",
+        "inline_max": "bytes of a value that the index keeps too, at most",
         "durability": "fsync or os: what an answered write has survived",
         "reads": "redirect or proxy", "nginx": "the nginx to start",
     }
+    unsaid = {"index": "in DATA", "inline_max": "4096, with Redis 128"}
     for name, default in REMEMBERED.items():
         up.add_argument("--" + name.replace("_", "-"), dest=name,
                         type=type(default), metavar=name.upper(),
-                        help=f"{texts[name]} (default: {default or 'in DATA'})")
+                        help=f"{texts[name]} (default: "
+                        f"{default or unsaid[name]})")
     for name in ("down", "status", "add-volume"):
         commands.add_parser(name, parents=[common], allow_abbrev=False)
     return parser.parse_args(argv)

@@ -87,13 +87,15 @@ TEST_F(DevTest, OptionsAreTakenWithAnEqualsSignAndWithASpace) {
   const std::string ports = root_.PortOptions();
   const Outcome up = Dev(absl::StrCat(
       "up --detach --volumes 2 --replicas=1 --subvolumes 3 --durability=os ",
-      absl::StrReplaceAll(ports, {{"=", " "}})));
+      "--inline-max 77 ", absl::StrReplaceAll(ports, {{"=", " "}})));
   ASSERT_EQ(up.code, 0) << up.text;
   EXPECT_THAT(up.out, HasSubstr("2 volumes, 1 replicas"));
   EXPECT_THAT(
       Dev("cairn status").out,
       AllOf(HasSubstr("replicas 1, 3 subvolumes a volume\n"),
             HasSubstr("\ndurable   os"), HasSubstr("\nvolumes   2: 2 up\n")));
+  EXPECT_THAT(Dev("cairn status --json").out,
+              HasSubstr("\"inline_bytes_max\": 77"));
 }
 
 TEST_F(DevTest, StatusTellsWhatRunsAndWhatDoesNot) {
