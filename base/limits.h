@@ -68,7 +68,7 @@ inline constexpr int kGrpcMessageBytesMax = 16 << 20;
 inline constexpr int kListPageKeysDefault = 1000;
 inline constexpr int kListPageKeysMax = 10000;
 // Operations a client may have waiting; more are shed (503).
-inline constexpr int kOpsWaitingMax = 16384;
+inline constexpr int kOpsWaitingMax = 8192;
 
 // --- Jobs --------------------------------------------------------------------
 
@@ -81,6 +81,9 @@ inline constexpr absl::Duration kJobProgressInterval = absl::Milliseconds(500);
 // through at once.
 inline constexpr int kVerifyGroupKeys = 500;
 inline constexpr int64_t kVerifyGroupBytes = 8 << 20;
+// The shortest round of a background verify: a shorter one would read all disks
+// all the time.
+inline constexpr absl::Duration kVerifyEveryMin = absl::Seconds(1);
 // Blobs in one VerifyBlobs call: with keys of 1,024 bytes about 1 MiB.
 inline constexpr int kVerifyBlobsMax = 1000;
 // What an agent needs for a VerifyBlobs call at least, and how fast a slow
@@ -130,7 +133,7 @@ inline constexpr absl::Duration kLeaseRenewal = absl::Milliseconds(250);
 // master. Beyond it the client's leases all end and begin anew.
 inline constexpr int kLeasesPerClientMax = 65536;
 // What a client keeps under leases; 16,384 values of 1 KiB are 20 MB.
-inline constexpr int kLeaseCacheKeysMax = 16384;
+inline constexpr int kLeaseCacheKeysMax = 8192;
 inline constexpr int64_t kLeaseCacheBytesMax = 24 << 20;
 
 // --- Deadlines -------------------------------------------------------------
@@ -162,7 +165,7 @@ inline constexpr int64_t kCommitBytesWaitingMax = 256 << 20;
 inline constexpr int kRemovalGroupMax = 256;
 // Fresh entries of the removal queue kept in memory for each volume; the rest
 // is read back from the index.
-inline constexpr int kRemovalsInMemoryMax = 16384;
+inline constexpr int kRemovalsInMemoryMax = 8192;
 // Pause before a volume that failed to unlink is tried again.
 inline constexpr absl::Duration kRemovalRetryPause = absl::Seconds(1);
 // A delete waits this long for the unlinks; then it writes tombstones.

@@ -117,10 +117,11 @@ absl::Status RepairOfFlags(Master::Options* options) {
 
 absl::StatusOr<absl::Duration> VerifyEveryOfFlags() {
   const absl::Duration every = absl::GetFlag(FLAGS_verify_every);
-  if (every == absl::ZeroDuration() || every >= kVerifyEveryMin) return every;
+  if (every == absl::ZeroDuration() || every >= base::kVerifyEveryMin)
+    return every;
   return absl::InvalidArgumentError(absl::StrCat(
       "--verify_every=", absl::FormatDuration(every), ": give ",
-      absl::FormatDuration(kVerifyEveryMin), " or more, or 0 for never"));
+      absl::FormatDuration(base::kVerifyEveryMin), " or more, or 0 for never"));
 }
 
 absl::StatusOr<std::string> IdentityIn(int fd, const std::string& path) {

@@ -13,9 +13,6 @@
 
 namespace cairn::master {
 
-// A shorter round would read all disks all the time.
-inline constexpr absl::Duration kVerifyEveryMin = absl::Seconds(1);
-
 // Call all methods from one thread, but for those of the job.
 class BackgroundVerify {
  public:
