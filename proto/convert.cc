@@ -103,4 +103,12 @@ std::string VolumeIdText(uint32_t volume_id) {
   return absl::StrFormat("%08x", volume_id);
 }
 
+std::string PlaceText(uint32_t volume_id, int subvolume) {
+  return absl::StrCat(VolumeIdText(volume_id), "/", subvolume);
+}
+
+std::string PlaceText(const v1::SubvolumeId& where) {
+  return PlaceText(where.volume_id(), where.subvolume());
+}
+
 }  // namespace cairn

@@ -28,6 +28,9 @@ absl::Status StatusFromCode(int code, absl::string_view message);
 
 // "0a1b2c3d": how a volume id is written everywhere.
 std::string VolumeIdText(uint32_t volume_id);
+// "0a1b2c3d/2": how a subvolume is written everywhere.
+std::string PlaceText(uint32_t volume_id, int subvolume);
+std::string PlaceText(const v1::SubvolumeId& where);
 
 }  // namespace cairn
 

@@ -72,6 +72,7 @@ TEST(ConvertTest, CodesAndIdsReadAsEverywhere) {
   EXPECT_EQ(StatusFromCode(5, "gone").message(), "gone");
   EXPECT_TRUE(StatusFromCode(0, "").ok());
   EXPECT_EQ(VolumeIdText(0x0a1b2c3d), "0a1b2c3d");
+  EXPECT_EQ(PlaceText(0x0a1b2c3d, 2), "0a1b2c3d/2");
 }
 
 }  // namespace

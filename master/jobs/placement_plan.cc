@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "placement/placement.h"
-#include "proto/convert.h"
 
 namespace cairn::master {
 namespace {
@@ -153,10 +152,6 @@ int LiveCopies(const v1::ClusterMap& map, const v1::Record& record) {
   return static_cast<int>(
       std::count_if(record.replicas().begin(), record.replicas().end(),
                     [&](const auto& place) { return IsLive(map, place); }));
-}
-
-std::string PlaceText(const v1::SubvolumeId& place) {
-  return absl::StrCat(VolumeIdText(place.volume_id()), "/", place.subvolume());
 }
 
 Plan PlanRebalance(const v1::ClusterMap& map, absl::string_view key,

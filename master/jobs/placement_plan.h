@@ -37,9 +37,6 @@ struct Plan {
 bool IsLive(const v1::ClusterMap& map, const v1::SubvolumeId& place);
 int LiveCopies(const v1::ClusterMap& map, const v1::Record& record);
 
-// "0a1b2c3d/2".
-std::string PlaceText(const v1::SubvolumeId& place);
-
 // Each plans one move. A key that needs more is planned again when it is done.
 //
 // To where placement wants the key. A place that takes no blobs now keeps

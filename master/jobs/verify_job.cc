@@ -46,10 +46,6 @@ struct Group {
   int64_t bytes = 0;  // Of all copies.
 };
 
-std::string PlaceText(const v1::SubvolumeId& where) {
-  return absl::StrCat(VolumeIdText(where.volume_id()), "/", where.subvolume());
-}
-
 bool Names(const v1::Record& record, const v1::Version& version,
            const v1::SubvolumeId& where) {
   if (FromProto(record.version()) != FromProto(version)) return false;
@@ -374,7 +370,7 @@ class Verify {
       RETURN_IF_ERROR(context_->CheckGoOn());
       if (status.ok()) continue;
       context_->AddProblem(absl::StrCat(
-          VolumeIdText(volume.volume_id()), "/", subvolume,
+          PlaceText(volume.volume_id(), subvolume),
           " was not searched for stray blobs: ", status.message()));
     }
     return absl::OkStatus();
@@ -415,7 +411,7 @@ class Verify {
     std::string text = absl::StrCat(
         base::EscapeKeyForUrl(stray.blob.key()), ": a stray blob of version ",
         FromProto(stray.blob.version()).ToHex(), " on ",
-        VolumeIdText(stray.volume_id), "/", stray.blob.subvolume());
+        PlaceText(stray.volume_id, stray.blob.subvolume()));
     if (request_.repair()) {
       RETURN_IF_ERROR(options_.index->AddRemovals({stray}));
       options_.on_removals(stray.volume_id);
