@@ -129,6 +129,10 @@ absl::StatusOr<ParsedBlobName> ParseBlobFileName(absl::string_view name) {
   }
   ASSIGN_OR_RETURN(parsed.version, Version::FromHex(rest.substr(at + 1)));
   const absl::string_view key_part = rest.substr(0, at);
+  if (key_part.size() > kEscapedKeyBytesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("not the name of a blob: ", name));
+  }
   if (absl::StrContains(key_part, '~')) {
     parsed.key_in_xattr = true;
     return parsed;

@@ -114,6 +114,11 @@ TEST(BlobNameTest, WhatIsNotTheNameOfABlobIsRefused) {
         "foo@018bcfe568000102deadbeef.tmp"}) {
     EXPECT_FALSE(ParseBlobFileName(name).ok()) << name;
   }
+  // A key of so many bytes has a name with '~'.
+  const std::string version = "@018bcfe568000102deadbeef";
+  const std::string longest(kEscapedKeyBytesMax, 'x');
+  EXPECT_TRUE(ParseBlobFileName(longest + version).ok());
+  EXPECT_FALSE(ParseBlobFileName(longest + "x" + version).ok());
 }
 
 TEST(BlobNameTest, RandomBytesNeverBreakTheParser) {

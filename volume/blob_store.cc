@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -56,12 +57,24 @@ absl::Status CheckOp(const v1::SmallPutOp& op) {
   return absl::OkStatus();
 }
 
-std::string ReadXattr(FileSystem* file_system, int fd) {
-  std::string bytes(kBlobXattrBytesMax, '\0');
-  const ssize_t size =
-      file_system->FGetXattr(fd, kBlobXattrName, bytes.data(), bytes.size());
-  bytes.resize(std::max<ssize_t>(size, 0));
-  return bytes;
+// Within `buffer`; empty if there is none.
+using XattrBuffer = std::array<char, kBlobXattrBytesMax>;
+absl::string_view ReadXattr(FileSystem* file_system, int fd,
+                            XattrBuffer* buffer) {
+  const ssize_t size = file_system->FGetXattr(fd, kBlobXattrName,
+                                              buffer->data(), buffer->size());
+  return {buffer->data(), static_cast<size_t>(std::max<ssize_t>(size, 0))};
+}
+
+void SetAttributes(const BlobXattr& xattr, v1::StatBlobResponse* response) {
+  SetDigest(xattr.digest, response->mutable_digest());
+  v1::ValueMetadata* const metadata = response->mutable_metadata();
+  metadata->set_content_type(xattr.content_type);
+  metadata->set_content_encoding(xattr.content_encoding);
+  for (const auto& [name, value] : xattr.user) {
+    (*metadata->mutable_user())[name] = value;
+  }
+  response->set_replicas(xattr.replicas);
 }
 
 }  // namespace
@@ -201,7 +214,8 @@ absl::StatusOr<UniqueFd> BlobStore::AdoptExisting(const BlobPlace& place,
     if (errno == ENOENT) return absl::NotFoundError(place.name);
     return place.disk->Error("open", place.path, errno);
   }
-  bool same = ReadXattr(file_system_, file.get()) == xattr;
+  XattrBuffer buffer;
+  bool same = ReadXattr(file_system_, file.get(), &buffer) == xattr;
   base::Xxh3Hasher hasher;
   std::string piece(kReadBytes, '\0');
   for (int64_t offset = 0; same && offset < info.st_size;) {
@@ -398,110 +412,124 @@ absl::Status BlobStore::ReadFully(int fd, int64_t offset, int64_t size,
   return absl::OkStatus();
 }
 
-absl::StatusOr<v1::StatBlobResponse> BlobStore::Describe(
-    Disk* disk, absl::string_view directory, const std::string& file_name,
-    int64_t value_bytes_max) {
-  const std::string path = absl::StrCat(directory, "/", file_name);
+absl::Status BlobStore::Describe(const BlobFile& blob, int64_t value_bytes_max,
+                                 v1::StatBlobResponse* response) {
   const UniqueFd file(
-      file_system_->OpenAt(disk->fd(), path.c_str(), O_RDONLY, 0));
+      file_system_->OpenAt(blob.directory, blob.path, O_RDONLY, 0));
   struct stat info;
   if (!file.valid() || file_system_->FStat(file.get(), &info) != 0) {
     if (errno == ENOENT) {
-      return absl::NotFoundError(absl::StrCat("no blob ", path));
+      return absl::NotFoundError(absl::StrCat("no blob ", blob.path));
     }
-    return base::PosixError("open", path, errno);
+    return base::PosixError("open", blob.path, errno);
   }
-  ASSIGN_OR_RETURN(base::ParsedBlobName parsed,
-                   base::ParseBlobFileName(file_name));
-  const auto xattr = DecodeBlobXattr(ReadXattr(file_system_, file.get()));
-  if (parsed.key_in_xattr && xattr.ok()) parsed.key = xattr->key;
+  XattrBuffer buffer;
+  const auto xattr =
+      DecodeBlobXattr(ReadXattr(file_system_, file.get(), &buffer));
+  response->Clear();
+  v1::BlobId* const id = response->mutable_blob();
+  id->set_subvolume(blob.subvolume);
+  if (!blob.name.key_in_xattr) {
+    id->set_key(blob.name.key);
+  } else if (xattr.ok()) {
+    id->set_key(xattr->key);
+  }
+  *id->mutable_version() = ToProto(blob.name.version);
+  id->set_tombstone(blob.name.tombstone);
+  response->set_size_bytes(info.st_size);
+  response->set_committed(IsCommitted(info));
+  if (!xattr.ok()) return absl::OkStatus();
+  SetAttributes(*xattr, response);
+  response->set_whole(xattr->size_bytes == info.st_size &&
+                      xattr->tombstone == blob.name.tombstone);
+  if (response->whole() && info.st_size > 0 &&
+      info.st_size <= value_bytes_max) {
+    ReadValue(file.get(), response);
+  }
+  return absl::OkStatus();
+}
 
+absl::StatusOr<v1::StatBlobResponse> BlobStore::DescribeFile(
+    const Disk& disk, const std::string& directory, const std::string& name) {
+  const std::string path = absl::StrCat(directory, "/", name);
+  BlobFile file;
+  file.directory = disk.fd();
+  file.path = path.c_str();
+  file.subvolume = disk.subvolume();
+  ASSIGN_OR_RETURN(file.name, base::ParseBlobFileName(name));
   v1::StatBlobResponse response;
-  response.mutable_blob()->set_subvolume(disk->subvolume());
-  response.mutable_blob()->set_key(parsed.key);
-  *response.mutable_blob()->mutable_version() = ToProto(parsed.version);
-  response.mutable_blob()->set_tombstone(parsed.tombstone);
-  response.set_size_bytes(info.st_size);
-  response.set_committed(IsCommitted(info));
-  if (!xattr.ok()) return response;
-  SetDigest(xattr->digest, response.mutable_digest());
-  response.mutable_metadata()->set_content_type(xattr->content_type);
-  response.mutable_metadata()->set_content_encoding(xattr->content_encoding);
-  for (const auto& [name, value] : xattr->user) {
-    (*response.mutable_metadata()->mutable_user())[name] = value;
-  }
-  response.set_replicas(xattr->replicas);
-  response.set_whole(xattr->size_bytes == info.st_size &&
-                     xattr->tombstone == parsed.tombstone);
-  if (response.whole() && info.st_size > 0 && info.st_size <= value_bytes_max) {
-    RETURN_IF_ERROR(ReadValue(file.get(), &response));
-  }
+  RETURN_IF_ERROR(Describe(file, /*value_bytes_max=*/0, &response));
   return response;
 }
 
-absl::Status BlobStore::ReadValue(int fd, v1::StatBlobResponse* response) {
+void BlobStore::ReadValue(int fd, v1::StatBlobResponse* response) {
   std::string* const value = response->mutable_value();
   const absl::Status read = ReadFully(fd, 0, response->size_bytes(), value);
-  if (read.ok() && base::Xxh3(*value) == response->digest().xxh3()) {
-    return read;
-  }
+  if (read.ok() && base::Xxh3(*value) == response->digest().xxh3()) return;
   // What is wrong with one blob is for verify; the list goes on.
   value->clear();
   response->set_whole(false);
-  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::StatBlobResponse> BlobStore::Stat(const v1::BlobId& blob) {
   ASSIGN_OR_RETURN(const BlobPlace place, Locate(blob));
   ASSIGN_OR_RETURN(
       v1::StatBlobResponse response,
-      Describe(place.disk, place.path.substr(0, 2), place.path.substr(3)));
+      DescribeFile(*place.disk, place.path.substr(0, 2), place.path.substr(3)));
   response.mutable_blob()->set_key(blob.key());
   return response;
 }
 
-absl::Status BlobStore::ListDirectory(Disk* disk, absl::string_view directory,
+absl::Status BlobStore::ListDirectory(Disk* disk, const std::string& directory,
                                       const Visit& visit, bool* more) {
-  const std::string path(directory);
-  const int fd =
-      file_system_->OpenAt(disk->fd(), path.c_str(), O_RDONLY | O_DIRECTORY, 0);
-  if (fd < 0) return base::PosixError("open", path, errno);
+  const int fd = file_system_->OpenAt(disk->fd(), directory.c_str(),
+                                      O_RDONLY | O_DIRECTORY, 0);
+  if (fd < 0) return base::PosixError("open", directory, errno);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(fd), &closedir);
-  if (stream == nullptr) return base::PosixError("fdopendir", path, errno);
+  if (stream == nullptr) return base::PosixError("fdopendir", directory, errno);
+  v1::StatBlobResponse blob;  // One for all: its memory is used again.
   for (;;) {
     errno = 0;
     const dirent* const entry = readdir(stream.get());
     if (entry == nullptr) break;
-    const std::string name = entry->d_name;
-    if (!base::ParseBlobFileName(name).ok()) continue;
+    auto name = base::ParseBlobFileName(entry->d_name);
+    if (!name.ok()) continue;
     struct stat info;
     if (visit.unmarked_only &&
-        (file_system_->FStatAt(fd, name.c_str(), &info) != 0 ||
+        (file_system_->FStatAt(fd, entry->d_name, &info) != 0 ||
          IsCommitted(info))) {
       continue;
     }
-    auto blob = Describe(disk, directory, name, visit.value_bytes_max);
-    if (absl::IsNotFound(blob.status())) continue;  // Just removed.
-    RETURN_IF_ERROR(blob.status());
-    // A file that somebody put elsewhere, or whose key is lost, is no blob.
-    const v1::BlobId& id = blob->blob();
-    if (id.key().empty() ||
-        base::BlobPath(id.key(), FromProto(id.version()), id.tombstone()) !=
-            absl::StrCat(directory, "/", name)) {
+    const BlobFile file = {fd, entry->d_name, *std::move(name),
+                           disk->subvolume()};
+    const absl::Status described = Describe(file, visit.value_bytes_max, &blob);
+    if (absl::IsNotFound(described)) continue;  // Just removed.
+    RETURN_IF_ERROR(described);
+    if (!LiesRight(directory, file, blob.blob().key())) {
       base::LogWarning("not a blob where it lies: ", disk->path(), "/",
-                       directory, "/", name);
+                       directory, "/", file.path);
       continue;
     }
-    *more = visit.each(*std::move(blob));
+    *more = visit.each(&blob);
     if (!*more) return absl::OkStatus();
   }
   return errno == 0 ? absl::OkStatus()
-                    : base::PosixError("readdir", path, errno);
+                    : base::PosixError("readdir", directory, errno);
+}
+
+// A file that somebody put elsewhere, or whose key is lost, is no blob.
+bool BlobStore::LiesRight(absl::string_view directory, const BlobFile& file,
+                          absl::string_view key) {
+  if (key.empty() || base::BlobDirectory(key) != directory) return false;
+  // A key that was read from the name has no other name.
+  return !file.name.key_in_xattr ||
+         base::BlobFileName(key, file.name.version, file.name.tombstone) ==
+             file.path;
 }
 
 absl::Status BlobStore::List(
     int subvolume, const ListOptions& options,
-    const std::function<bool(v1::StatBlobResponse)>& each,
+    const std::function<bool(v1::StatBlobResponse*)>& each,
     const std::function<bool(int)>& directory_done) {
   ASSIGN_OR_RETURN(Disk* const disk, FindDisk(subvolume));
   const Visit visit = {/*unmarked_only=*/false, options.value_bytes_max, each};
@@ -539,11 +567,11 @@ absl::StatusOr<BlobStore::BlobCounts> BlobStore::Count(int subvolume) {
 absl::Status BlobStore::FindUnmarked(int subvolume) {
   ASSIGN_OR_RETURN(Disk* const disk, FindDisk(subvolume));
   bool more = true;
-  const auto add = [&](const v1::StatBlobResponse& blob) {
-    const auto place = Locate(blob.blob());
+  const auto add = [&](const v1::StatBlobResponse* blob) {
+    const auto place = Locate(blob->blob());
     // Those written since the start are there already, with their own time.
     if (place.ok()) {
-      unmarked_.Add(place->name, blob.blob(), absl::InfinitePast());
+      unmarked_.Add(place->name, blob->blob(), absl::InfinitePast());
     }
     return true;
   };
@@ -562,7 +590,7 @@ void BlobStore::AddUnmarked(const std::vector<std::string>& names) {
     if (parts.size() != 3 || !absl::SimpleAtoi(parts[0], &subvolume)) continue;
     const auto disk = FindDisk(subvolume);
     if (!disk.ok()) continue;
-    const auto blob = Describe(*disk, parts[1], parts[2]);
+    const auto blob = DescribeFile(**disk, parts[1], parts[2]);
     if (!blob.ok() || blob->committed() || blob->blob().key().empty()) {
       continue;
     }

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "base/blob_name.h"
 #include "base/version.h"
 #include "proto/cairn/v1/metadata.pb.h"
 #include "proto/cairn/v1/volume.pb.h"
@@ -93,15 +94,16 @@ class BlobStore {
   // `whole` = false and neither digest nor metadata.
   absl::StatusOr<v1::StatBlobResponse> Stat(const v1::BlobId& blob);
 
-  // Calls `each` for every blob of the subvolume, and `directory_done` after
-  // each directory with the number of the next one, until one returns false.
-  // See ListBlobsRequest for the options.
+  // Calls `each` for every blob of the subvolume, which it may take away with
+  // Swap() (what it leaves there is used for the next one), and
+  // `directory_done` after each directory with the number of the next one,
+  // until one returns false. See ListBlobsRequest for the options.
   struct ListOptions {
     int first_directory = 0;
     int64_t value_bytes_max = 0;
   };
   absl::Status List(int subvolume, const ListOptions& options,
-                    const std::function<bool(v1::StatBlobResponse)>& each,
+                    const std::function<bool(v1::StatBlobResponse*)>& each,
                     const std::function<bool(int)>& directory_done);
 
   // How many blobs lie on the subvolume: of values, and of tombstones. Faster
@@ -139,21 +141,32 @@ class BlobStore {
                                      absl::string_view xattr);
   absl::Status FillFile(const BlobPlace& place, const v1::SmallPutOp& op,
                         absl::string_view xattr, int fd);
-  // With the value, if it has at most `value_bytes_max` bytes.
-  absl::StatusOr<v1::StatBlobResponse> Describe(Disk* disk,
-                                                absl::string_view directory,
-                                                const std::string& file_name,
-                                                int64_t value_bytes_max = 0);
+  // A file whose name is that of a blob.
+  struct BlobFile {
+    int directory = -1;          // Open.
+    const char* path = nullptr;  // From there.
+    base::ParsedBlobName name;
+    int subvolume = 0;
+  };
+  // With the value, if it has at most `value_bytes_max` bytes. kNotFound: the
+  // file is not there (any more).
+  absl::Status Describe(const BlobFile& blob, int64_t value_bytes_max,
+                        v1::StatBlobResponse* response);
+  // Without the value.
+  absl::StatusOr<v1::StatBlobResponse> DescribeFile(
+      const Disk& disk, const std::string& directory, const std::string& name);
+  static bool LiesRight(absl::string_view directory, const BlobFile& file,
+                        absl::string_view key);
   absl::Status ReadFully(int fd, int64_t offset, int64_t size,
                          std::string* out);
   // Of a blob that looks whole; it is not if its bytes are others.
-  absl::Status ReadValue(int fd, v1::StatBlobResponse* response);
+  void ReadValue(int fd, v1::StatBlobResponse* response);
   struct Visit {
     bool unmarked_only = false;
     int64_t value_bytes_max = 0;
-    std::function<bool(v1::StatBlobResponse)> each;
+    std::function<bool(v1::StatBlobResponse*)> each;
   };
-  absl::Status ListDirectory(Disk* disk, absl::string_view directory,
+  absl::Status ListDirectory(Disk* disk, const std::string& directory,
                              const Visit& visit, bool* more);
   absl::Status SyncOne(const Unsynced& change);
   void SyncFileSystems(absl::Span<Unsynced* const> changes,

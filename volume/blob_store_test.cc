@@ -333,10 +333,10 @@ TEST_F(BlobStoreTest, AListingHoldsEachBlobOnceWithItsWholeKey) {
   const auto count = [&](int next) { return ++directories == next; };
   const absl::Status listed = store_->List(
       0, {},
-      [&](const v1::StatBlobResponse& blob) {
-        keys.insert(blob.blob().key());
-        EXPECT_TRUE(blob.whole());
-        EXPECT_EQ(blob.value(), "") << "nobody asked for it";
+      [&](const v1::StatBlobResponse* blob) {
+        keys.insert(blob->blob().key());
+        EXPECT_TRUE(blob->whole());
+        EXPECT_EQ(blob->value(), "") << "nobody asked for it";
         return true;
       },
       count);
@@ -344,7 +344,7 @@ TEST_F(BlobStoreTest, AListingHoldsEachBlobOnceWithItsWholeKey) {
   EXPECT_THAT(keys, testing::UnorderedElementsAre(long_key, odd_key, odd_key));
   EXPECT_EQ(directories, 256);
   int calls = 0;
-  const auto stop = [&](const v1::StatBlobResponse&) { return ++calls < 1; };
+  const auto stop = [&](const v1::StatBlobResponse*) { return ++calls < 1; };
   ASSERT_TRUE(store_->List(0, {}, stop, [](int) { return true; }).ok());
   EXPECT_EQ(calls, 1);
 }
@@ -360,8 +360,8 @@ TEST_F(BlobStoreTest, AListBeginsWithTheDirectoryAskedFor) {
   ASSERT_TRUE(store_
                   ->List(
                       0, options,
-                      [&](const v1::StatBlobResponse& blob) {
-                        found.insert(blob.blob().key());
+                      [&](const v1::StatBlobResponse* blob) {
+                        found.insert(blob->blob().key());
                         return true;
                       },
                       [&](int next) {
@@ -390,9 +390,9 @@ TEST_F(BlobStoreTest, SmallValuesComeWithTheListIfTheyAreGood) {
   ASSERT_TRUE(store_
                   ->List(
                       0, options,
-                      [&](const v1::StatBlobResponse& blob) {
-                        values[blob.blob().key()] =
-                            blob.whole() ? "=" + blob.value() : "not whole";
+                      [&](const v1::StatBlobResponse* blob) {
+                        values[blob->blob().key()] =
+                            blob->whole() ? "=" + blob->value() : "not whole";
                         return true;
                       },
                       [](int) { return true; })

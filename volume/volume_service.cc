@@ -203,9 +203,9 @@ class VolumeServer::Service final
       value_bytes = 0;
       return open;
     };
-    const auto add = [&](v1::StatBlobResponse blob) {
-      value_bytes += static_cast<int64_t>(blob.value().size());
-      page.add_blobs()->Swap(&blob);
+    const auto add = [&](v1::StatBlobResponse* blob) {
+      value_bytes += static_cast<int64_t>(blob->value().size());
+      page.add_blobs()->Swap(blob);
       return (page.blobs_size() < base::kListBlobsPage &&
               value_bytes < base::kPieceBytes) ||
              flush();
