@@ -110,6 +110,13 @@ class IndexStore {
   // `index_time_ms` is the clock against which versions are checked.
   virtual absl::StatusOr<std::vector<MutationResult>> Commit(
       absl::Span<const Mutation> group, int64_t index_time_ms) = 0;
+  // Puts what was found on disk into an index that is being made again: as
+  // Commit() of these kRestore mutations and AddRemovals(), but durable only
+  // once a later call is that is durable; no crash keeps that one and loses
+  // this. Not OK, for whatever one of them: a part may be in; safe to repeat.
+  // REQUIRES: nobody else writes.
+  virtual absl::Status Restore(absl::Span<const Mutation> restores,
+                               absl::Span<const Removal> removals);
   // Whether Commit() waits for a disk or for another process, so that a thread
   // with other work should leave it to one of its own.
   virtual bool commits_wait() const { return true; }

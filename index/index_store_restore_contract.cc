@@ -79,6 +79,29 @@ TEST_P(IndexStoreContractTest, TheSameVersionRestoredAgainTakesItsPlace) {
   EXPECT_EQ(Counts(), "1 0 0");
 }
 
+TEST_P(IndexStoreContractTest, ManyAreRestoredAtOnceInAnyOrder) {
+  std::vector<Mutation> restores;
+  for (int i = 0; i < 300; ++i) {
+    restores.push_back(Restore(absl::StrCat("key", i * 7 % 300), i, "value"));
+  }
+  restores.push_back(RestoreTombstone("gone", 5));
+  restores[0].removals = {Queued(1, "key0", -1)};
+  const std::vector<Removal> removals = {Queued(2, "torn", 1)};
+  ASSERT_TRUE(store_->Restore(restores, removals).ok());
+  EXPECT_EQ(Value("key7"), "=value");
+  EXPECT_TRUE(LookupOne("gone")->record.tombstone());
+  EXPECT_THAT(Queue(1), ElementsAre("v1/0 key0@-1"));
+  EXPECT_THAT(Queue(2), ElementsAre("v2/1 torn@1"));
+  EXPECT_EQ(Counts(), "300 1 2");
+  // The same once more, as after a crash.
+  ASSERT_TRUE(store_->Restore(restores, removals).ok());
+  EXPECT_EQ(Counts(), "300 1 2");
+  EXPECT_TRUE(absl::IsAborted(store_->Restore({Restore("gone", 4)}, {})));
+  EXPECT_TRUE(store_->Restore({}, {}).ok());
+  EXPECT_TRUE(store_->Restore({}, {Queued(2, "torn", 2)}).ok());
+  EXPECT_EQ(Counts(), "300 1 3");
+}
+
 TEST_P(IndexStoreContractTest, AClearedIndexHasNothingButFacts) {
   ASSERT_TRUE(store_->SetMeta("map", "kept").ok());
   ASSERT_EQ(*store_->NextNumber("writer_id"), 1);
@@ -102,6 +125,17 @@ TEST_P(IndexStoreContractTest, AClearedIndexHasNothingButFacts) {
   MustCommit(Put("key0", 1));
   EXPECT_EQ(Value("key0"), "not inlined");
   EXPECT_EQ(Counts(), "1 0 0");
+}
+
+TEST_P(IndexStoreReopenContractTest, WhatIsRestoredIsThereBehindALaterFact) {
+  ASSERT_TRUE(
+      store_->Restore({Restore("foo", 1, "value")}, {Queued(1, "torn", 1)})
+          .ok());
+  ASSERT_TRUE(store_->SetMeta("cursor", "1").ok());
+  Reopen();
+  EXPECT_EQ(*store_->GetMeta("cursor"), "1");
+  EXPECT_EQ(Value("foo"), "=value");
+  EXPECT_EQ(Counts(), "1 0 1");
 }
 
 TEST_P(IndexStoreReopenContractTest, AnIndexStaysCleared) {

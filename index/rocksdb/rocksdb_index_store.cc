@@ -60,6 +60,8 @@ class RocksDbIndexStore final : public IndexStore {
       absl::Span<const std::string> keys, bool with_values) override;
   absl::StatusOr<std::vector<MutationResult>> Commit(
       absl::Span<const Mutation> group, int64_t index_time_ms) override;
+  absl::Status Restore(absl::Span<const Mutation> restores,
+                       absl::Span<const Removal> removals) override;
   bool commits_wait() const override { return synced(); }
   absl::StatusOr<Page> Scan(const ScanOptions& options) override;
   absl::StatusOr<std::vector<Removal>> Removals(uint32_t volume_id,
@@ -267,6 +269,29 @@ absl::StatusOr<std::vector<MutationResult>> RocksDbIndexStore::Commit(
                      RemovalsOfKey(group[i].key, INT64_MAX));
   }
   return results;
+}
+
+// What is durable after it lies behind it in the same log, which is synced and
+// read again from its front.
+absl::Status RocksDbIndexStore::Restore(absl::Span<const Mutation> restores,
+                                        absl::Span<const Removal> removals) {
+  base::MutexLock lock(&write_mu_);
+  CurrentMap current = ReadCurrent(restores);
+  const bool full = IsFull();
+  WriteGroup write(database_.get());
+  for (const Mutation& mutation : restores) {
+    Current& of_key = current[mutation.key];
+    RETURN_IF_ERROR(of_key.status);
+    Decision decision =
+        Decide(of_key.get(), mutation, /*index_time_ms=*/0, full);
+    RETURN_IF_ERROR(decision.result.status);
+    RETURN_IF_ERROR(write.Apply(mutation, of_key.get(), decision));
+    of_key.record = std::move(decision.record);
+  }
+  for (const Removal& removal : removals) {
+    RETURN_IF_ERROR(write.AddRemoval(removal));
+  }
+  return Write(&write, /*sync=*/false);
 }
 
 absl::Status RocksDbIndexStore::Write(WriteGroup* group, bool sync) {
