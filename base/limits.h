@@ -76,6 +76,14 @@ inline constexpr int kOpsWaitingMax = 8192;
 inline constexpr int kJobProblemsShown = 10;
 // How often a stream of progress says how the job is.
 inline constexpr absl::Duration kJobProgressInterval = absl::Milliseconds(500);
+// A rebuild writes the index when it has read so many blobs or so many bytes of
+// values, in whole directories: in large groups a sorted write costs RocksDB
+// half as much (docs/performance.md).
+inline constexpr size_t kRebuildGroupBlobs = 8192;
+inline constexpr int64_t kRebuildGroupBytes = 16 << 20;
+// How often it notes how far it has got, which waits for a sync of the disk;
+// a restart reads again what came after.
+inline constexpr absl::Duration kRebuildNoteInterval = absl::Seconds(1);
 // Keys that a verify checks in one round, and the bytes of their copies, unless
 // one alone has more: what one message holds, and what a rate limit lets
 // through at once.

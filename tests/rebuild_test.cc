@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <regex>
 #include <string>
 #include <vector>
@@ -117,6 +118,31 @@ class RebuildTest : public testing::Test {
     ASSERT_EQ(rebuilt.code, 0) << rebuilt.text;
     cluster_.WaitReady();
   }
+  // `cairn rebuild` as a process of its own.
+  void StartRebuild(const std::vector<std::string>& words = {}) {
+    std::vector<std::string> command = {"admin/cairn", "--master",
+                                        cluster_.master_address(), "rebuild",
+                                        "--json"};
+    command.insert(command.end(), words.begin(), words.end());
+    rebuild_ = Process::Start(command, log());
+  }
+  std::string log() const { return directory_.path() + "/log"; }
+  void WaitLog(const std::string& text) {
+    ASSERT_TRUE(WaitUntil(absl::Seconds(20), [&] {
+      return absl::StrContains(ReadFile(log()), text);
+    })) << ReadFile(log());
+  }
+  // Fills the cluster, loses its index and begins a rebuild that moves `rate`
+  // bytes a second: a test finds it in the middle of its work.
+  void StartSlowRebuild(const std::string& rate) {
+    Fill();
+    before_ = Dump();
+    LoseIndex();
+    StartLost();
+    StartRebuild({"--rate", rate});
+    WaitLog("reading the volumes");
+  }
+
   // Nothing waits to be removed and verify finds nothing.
   void ExpectClean() {
     EXPECT_TRUE(WaitUntil(absl::Seconds(20), [&] {
@@ -127,6 +153,10 @@ class RebuildTest : public testing::Test {
   }
 
   Cluster cluster_{Options()};
+  TemporaryDirectory directory_;
+  std::unique_ptr<Process> rebuild_;
+  // By StartSlowRebuild(): what the index held.
+  std::map<std::string, std::string> before_;
 };
 
 TEST_F(RebuildTest, AHealthyIndexIsNotTouched) {
@@ -238,20 +268,12 @@ TEST_F(RebuildTest, ItWaitsForAVolumeThatIsDown) {
   cluster_.Kill("volume-3");
   LoseIndex();
   StartLost();
-  TemporaryDirectory directory;
-  const std::string log = directory.path() + "/log";
-  const auto rebuild =
-      Process::Start({"admin/cairn", "--master", cluster_.master_address(),
-                      "rebuild", "--json"},
-                     log);
-  EXPECT_TRUE(WaitUntil(absl::Seconds(20), [&] {
-    return absl::StrContains(
-        ReadFile(log), absl::StrCat("waiting for volume ", IdOf(3),
-                                    " (start it, or stop this and run it again "
-                                    "--without it)"));
-  })) << ReadFile(log);
+  StartRebuild();
+  WaitLog(absl::StrCat("waiting for volume ", IdOf(3),
+                       " (start it, or stop this and run it again --without "
+                       "it)"));
   cluster_.Start("volume-3");
-  EXPECT_EQ(rebuild->Wait(absl::Seconds(60)), 0) << ReadFile(log);
+  EXPECT_EQ(rebuild_->Wait(absl::Seconds(60)), 0) << ReadFile(log());
   cluster_.WaitReady();
   EXPECT_EQ(DifferenceOf(before, Dump()), "");
 }
@@ -334,53 +356,29 @@ TEST_F(RebuildTest, KeysThatOnlyLeftOutVolumesHaveComeBackWithThem) {
 }
 
 TEST_F(RebuildTest, AKilledMasterGoesOnWithIt) {
-  Fill();
-  const auto before = Dump();
-  LoseIndex();
-  StartLost();
-  TemporaryDirectory directory;
-  const std::string log = directory.path() + "/log";
-  // Slow enough that each kill is in the middle of it.
-  const auto rebuild =
-      Process::Start({"admin/cairn", "--master", cluster_.master_address(),
-                      "rebuild", "--rate", "3K", "--json"},
-                     log);
+  StartSlowRebuild("3K");
   for (int kills = 0; kills < 3; ++kills) {
-    ASSERT_TRUE(WaitUntil(absl::Seconds(20), [&] {
-      return absl::StrContains(ReadFile(log), "reading the volumes");
-    })) << ReadFile(log);
+    WaitLog("reading the volumes");
     cluster_.Kill("master");
-    WriteFile(log, "");
+    WriteFile(log(), "");
     cluster_.Start("master");
   }
-  EXPECT_EQ(rebuild->Wait(absl::Seconds(60)), 0) << ReadFile(log);
+  EXPECT_EQ(rebuild_->Wait(absl::Seconds(60)), 0) << ReadFile(log());
   cluster_.WaitReady();
-  EXPECT_EQ(DifferenceOf(before, Dump()), "");
+  EXPECT_EQ(DifferenceOf(before_, Dump()), "");
   ExpectClean();
 }
 
 TEST_F(RebuildTest, ACancelledRebuildLeavesTheIndexLostAndCanBeRunAgain) {
-  Fill();
-  const auto before = Dump();
-  LoseIndex();
-  StartLost();
-  TemporaryDirectory directory;
-  const std::string log = directory.path() + "/log";
-  const auto rebuild =
-      Process::Start({"admin/cairn", "--master", cluster_.master_address(),
-                      "rebuild", "--rate", "1K", "--json"},
-                     log);
-  ASSERT_TRUE(WaitUntil(absl::Seconds(20), [&] {
-    return absl::StrContains(ReadFile(log), "reading the volumes");
-  })) << ReadFile(log);
+  StartSlowRebuild("1K");
   EXPECT_EQ(Cairn("jobs cancel 1").text, "");
-  EXPECT_EQ(rebuild->Wait(absl::Seconds(20)), 2) << ReadFile(log);
+  EXPECT_EQ(rebuild_->Wait(absl::Seconds(20)), 2) << ReadFile(log());
   EXPECT_EQ(HttpGet(port(), "/k0").status, 503);
   // A restart does not take the half of it for the whole.
   ASSERT_EQ(cluster_.Stop("master"), 0);
   StartLost();
   Rebuild();
-  EXPECT_EQ(DifferenceOf(before, Dump()), "");
+  EXPECT_EQ(DifferenceOf(before_, Dump()), "");
 }
 
 TEST_F(RebuildTest, NoAcknowledgedWriteIsLostWithAnIndexUnderLoad) {

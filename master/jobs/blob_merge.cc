@@ -16,29 +16,45 @@
 namespace cairn::master {
 namespace {
 
-using Blobs = absl::Span<FoundBlob>;
+using Blobs = absl::Span<const ListedBlob>;
 
-base::Version VersionOf(const FoundBlob& blob) {
-  return FromProto(blob.stat.blob().version());
+base::Version VersionOf(const ListedBlob& blob) {
+  return FromProto(blob.stat->blob().version());
 }
+
+// With the key beside the pointer: sorting would wait for memory otherwise.
+struct Sortable {
+  absl::string_view key;
+  ListedBlob blob;
+};
 
 // Keys in byte order; of one key the newest first.
-bool ComesFirst(const FoundBlob& a, const FoundBlob& b) {
-  const int keys = a.stat.blob().key().compare(b.stat.blob().key());
+bool ComesFirst(const Sortable& a, const Sortable& b) {
+  const int keys = a.key.compare(b.key);
   if (keys != 0) return keys < 0;
-  const base::Version of_a = VersionOf(a);
-  const base::Version of_b = VersionOf(b);
+  const base::Version of_a = VersionOf(a.blob);
+  const base::Version of_b = VersionOf(b.blob);
   if (of_a != of_b) return of_b < of_a;
-  return a.stat.blob().tombstone() > b.stat.blob().tombstone();
+  return a.blob.stat->blob().tombstone() > b.blob.stat->blob().tombstone();
 }
 
-bool SameVersion(const FoundBlob& a, const FoundBlob& b) {
+void Sort(std::vector<ListedBlob>* blobs) {
+  std::vector<Sortable> sorted;
+  sorted.reserve(blobs->size());
+  for (const ListedBlob& blob : *blobs) {
+    sorted.push_back({blob.stat->blob().key(), blob});
+  }
+  std::sort(sorted.begin(), sorted.end(), &ComesFirst);
+  for (size_t i = 0; i < sorted.size(); ++i) (*blobs)[i] = sorted[i].blob;
+}
+
+bool SameVersion(const ListedBlob& a, const ListedBlob& b) {
   return VersionOf(a) == VersionOf(b) &&
-         a.stat.blob().tombstone() == b.stat.blob().tombstone();
+         a.stat->blob().tombstone() == b.stat->blob().tombstone();
 }
 
-index::Removal RemovalOf(const FoundBlob& blob) {
-  return {blob.volume_id, blob.stat.blob()};
+index::Removal RemovalOf(const ListedBlob& blob) {
+  return {blob.volume_id, blob.stat->blob()};
 }
 
 // The merge of one key.
@@ -49,16 +65,16 @@ class KeyMerge {
       : map_(map), rules_(rules), result_(*result) {}
 
   void Run(Blobs blobs) {
-    const std::string& key = blobs[0].stat.blob().key();
+    const std::string& key = blobs[0].stat->blob().key();
     for (size_t begin = 0; begin < blobs.size();) {
       size_t end = begin + 1;
       while (end < blobs.size() && SameVersion(blobs[begin], blobs[end])) ++end;
       const Blobs version = blobs.subspan(begin, end - begin);
       begin = end;
       if (taken_) {
-        for (const FoundBlob& old : version) Remove(old);
+        for (const ListedBlob& old : version) Remove(old);
       } else if (!Counts(version)) {
-        for (const FoundBlob& refused : version) {
+        for (const ListedBlob& refused : version) {
           if (!MayBeUnderWay(refused)) Remove(refused);
         }
       } else if (!Take(key, version)) {
@@ -78,50 +94,49 @@ class KeyMerge {
   }
 
  private:
-  void Remove(const FoundBlob& blob) { removals_.push_back(RemovalOf(blob)); }
+  void Remove(const ListedBlob& blob) { removals_.push_back(RemovalOf(blob)); }
 
-  bool MayBeUnderWay(const FoundBlob& blob) const {
+  bool MayBeUnderWay(const ListedBlob& blob) const {
     const int64_t age_ms = rules_.now_ms - VersionOf(blob).time_ms;
-    return !blob.stat.committed() &&
+    return !blob.stat->committed() &&
            age_ms < absl::ToInt64Milliseconds(base::kUnmarkedAgeMax);
   }
 
   bool Counts(Blobs version) const {
     std::set<uint32_t> volumes;
     int replicas = map_.replicas();
-    for (const FoundBlob& blob : version) {
-      if (blob.stat.committed()) return true;
-      if (!blob.stat.whole()) continue;
+    for (const ListedBlob& blob : version) {
+      if (blob.stat->committed()) return true;
+      if (!blob.stat->whole()) continue;
       volumes.insert(blob.volume_id);
-      if (blob.stat.replicas() > 0) replicas = blob.stat.replicas();
+      if (blob.stat->replicas() > 0) replicas = blob.stat->replicas();
     }
     return static_cast<int>(volumes.size()) >= replicas ||
            (rules_.copies_missing && !volumes.empty());
   }
 
   // Whole copies, the best placed first, then committed ones.
-  std::vector<const FoundBlob*> WholeInOrder(const std::string& key,
-                                             Blobs version) const {
-    std::vector<const FoundBlob*> whole;
-    for (const FoundBlob& blob : version) {
-      if (blob.stat.whole()) whole.push_back(&blob);
+  std::vector<ListedBlob> WholeInOrder(const std::string& key,
+                                       Blobs version) const {
+    std::vector<ListedBlob> whole;
+    for (const ListedBlob& blob : version) {
+      if (blob.stat->whole()) whole.push_back(blob);
     }
-    if (whole.empty()) return whole;
+    if (whole.size() <= 1) return whole;
     const auto order = placement::Order(map_, key);
-    const auto rank = [&](const FoundBlob* blob) {
+    const auto rank = [&](const ListedBlob& blob) {
       size_t place = 0;
-      while (place < order.size() &&
-             order[place].volume_id != blob->volume_id) {
+      while (place < order.size() && order[place].volume_id != blob.volume_id) {
         ++place;
       }
       const bool exact =
           place < order.size() &&
-          order[place].subvolume == blob->stat.blob().subvolume();
-      return std::make_tuple(place, !exact, !blob->stat.committed(),
-                             blob->stat.blob().subvolume());
+          order[place].subvolume == blob.stat->blob().subvolume();
+      return std::make_tuple(place, !exact, !blob.stat->committed(),
+                             blob.stat->blob().subvolume());
     };
     std::sort(whole.begin(), whole.end(),
-              [&](const FoundBlob* a, const FoundBlob* b) {
+              [&](const ListedBlob& a, const ListedBlob& b) {
                 return rank(a) < rank(b);
               });
     return whole;
@@ -137,27 +152,28 @@ class KeyMerge {
                        " is whole; the key is left out, its files stay"));
       return false;
     }
-    const v1::StatBlobResponse& stat = whole[0]->stat;
     mutation_.kind = index::Mutation::Kind::kRestore;
     mutation_.key = key;
-    v1::Record& record = mutation_.record;
-    *record.mutable_version() = stat.blob().version();
-    record.set_tombstone(stat.blob().tombstone());
-    if (!record.tombstone()) {
-      record.set_size_bytes(stat.size_bytes());
-      *record.mutable_digest() = stat.digest();
-      *record.mutable_metadata() = stat.metadata();
-      mutation_.inline_value = stat.value();
-    }
-    for (const FoundBlob* blob : whole) AddReplica(*blob);
-    for (const FoundBlob& blob : version) {
-      if (!blob.stat.whole()) RemoveDamaged(blob);
+    *mutation_.record.mutable_version() = whole[0].stat->blob().version();
+    mutation_.record.set_tombstone(whole[0].stat->blob().tombstone());
+    if (!mutation_.record.tombstone()) TakeValue(whole[0].stat);
+    for (const ListedBlob& blob : whole) AddReplica(blob);
+    for (const ListedBlob& blob : version) {
+      if (!blob.stat->whole()) RemoveDamaged(blob);
     }
     taken_ = true;
     return true;
   }
 
-  void AddReplica(const FoundBlob& blob) {
+  void TakeValue(v1::StatBlobResponse* stat) {
+    v1::Record& record = mutation_.record;
+    record.set_size_bytes(stat->size_bytes());
+    *record.mutable_digest() = stat->digest();
+    *record.mutable_metadata() = stat->metadata();
+    mutation_.inline_value = std::move(*stat->mutable_value());
+  }
+
+  void AddReplica(const ListedBlob& blob) {
     v1::Record& record = mutation_.record;
     const bool other_there = std::any_of(
         record.replicas().begin(), record.replicas().end(),
@@ -166,19 +182,19 @@ class KeyMerge {
       return Remove(blob);
     }
     if (!record.tombstone() &&
-        record.digest().xxh3() != blob.stat.digest().xxh3()) {
+        record.digest().xxh3() != blob.stat->digest().xxh3()) {
       return RemoveDamaged(blob);
     }
     v1::SubvolumeId* const where = record.add_replicas();
     where->set_volume_id(blob.volume_id);
-    where->set_subvolume(blob.stat.blob().subvolume());
+    where->set_subvolume(blob.stat->blob().subvolume());
   }
 
   // There is a whole copy elsewhere.
-  void RemoveDamaged(const FoundBlob& blob) {
+  void RemoveDamaged(const ListedBlob& blob) {
     result_.problems.push_back(absl::StrCat(
-        base::EscapeKeyForUrl(blob.stat.blob().key()), ": the copy on ",
-        VolumeIdText(blob.volume_id), "/", blob.stat.blob().subvolume(),
+        base::EscapeKeyForUrl(blob.stat->blob().key()), ": the copy on ",
+        PlaceText(blob.volume_id, blob.stat->blob().subvolume()),
         " is damaged and left out; run `cairn repair`"));
     Remove(blob);
   }
@@ -194,13 +210,13 @@ class KeyMerge {
 }  // namespace
 
 MergeResult MergeBlobs(const v1::ClusterMap& map, const MergeRules& rules,
-                       std::vector<FoundBlob> blobs) {
-  std::sort(blobs.begin(), blobs.end(), &ComesFirst);
+                       std::vector<ListedBlob> blobs) {
+  Sort(&blobs);
   MergeResult result;
   for (size_t begin = 0; begin < blobs.size();) {
-    const std::string& key = blobs[begin].stat.blob().key();
+    const std::string& key = blobs[begin].stat->blob().key();
     size_t end = begin;
-    while (end < blobs.size() && blobs[end].stat.blob().key() == key) {
+    while (end < blobs.size() && blobs[end].stat->blob().key() == key) {
       const base::Version version = VersionOf(blobs[end]);
       result.version_time_ms_max =
           std::max(result.version_time_ms_max, version.time_ms);
@@ -208,7 +224,7 @@ MergeResult MergeBlobs(const v1::ClusterMap& map, const MergeRules& rules,
       ++end;
     }
     KeyMerge(map, rules, &result)
-        .Run(absl::MakeSpan(&blobs[begin], end - begin));
+        .Run(absl::MakeConstSpan(&blobs[begin], end - begin));
     begin = end;
   }
   return result;

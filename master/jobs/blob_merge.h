@@ -19,6 +19,12 @@ struct FoundBlob {
   v1::StatBlobResponse stat;  // As the agent lists it; has a key.
 };
 
+// The same, in memory of another that outlives the merge.
+struct ListedBlob {
+  uint32_t volume_id = 0;
+  v1::StatBlobResponse* stat = nullptr;
+};
+
 struct MergeRules {
   // Some subvolumes were not listed: what lies there may be what is missing to
   // R copies here.
@@ -43,7 +49,8 @@ struct MergeResult {
   uint32_t writer_id_max = 0;
 };
 
-// `blobs`: all copies of the keys concerned, in any order. Of each key the
+// `blobs`: all copies of the keys concerned, in any order; values are taken out
+// of them. Of each key the
 // highest version counts, value or tombstone, that has a committed copy or as
 // many whole copies as it was written with. Up to `map.replicas()` whole copies
 // of it, the best placed first, become its replicas. All else goes to the
@@ -53,7 +60,7 @@ struct MergeResult {
 // * all blobs of a key whose version that counts has no whole copy: nothing is
 //   decided, so that nothing is lost.
 MergeResult MergeBlobs(const v1::ClusterMap& map, const MergeRules& rules,
-                       std::vector<FoundBlob> blobs);
+                       std::vector<ListedBlob> blobs);
 
 }  // namespace cairn::master
 

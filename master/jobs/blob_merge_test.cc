@@ -103,7 +103,9 @@ MergeResult Merge(std::vector<FoundBlob> blobs, bool copies_missing = false) {
   MergeRules rules;
   rules.copies_missing = copies_missing;
   rules.now_ms = kNow;
-  return MergeBlobs(Map(), rules, std::move(blobs));
+  std::vector<ListedBlob> listed;
+  for (FoundBlob& blob : blobs) listed.push_back({blob.volume_id, &blob.stat});
+  return MergeBlobs(Map(), rules, std::move(listed));
 }
 
 TEST(BlobMergeTest, AValueIsTakenWithAllThatWasKnownOfIt) {

@@ -14,6 +14,17 @@ namespace {
 // Whole directories kept for who asks; a directory of a disk with a million
 // blobs has 4,000.
 constexpr size_t kDirectoriesAhead = 2;
+// What 100 blobs take, without their values.
+constexpr size_t kArenaBlockBytes = 64 << 10;
+
+DirectoryReader::Directory NewDirectory() {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = kArenaBlockBytes;
+  options.max_block_size = kArenaBlockBytes;
+  DirectoryReader::Directory directory;
+  directory.arena = std::make_unique<google::protobuf::Arena>(options);
+  return directory;
+}
 
 }  // namespace
 
@@ -54,8 +65,8 @@ bool DirectoryReader::Deliver(Directory directory) {
 }
 
 void DirectoryReader::Run() {
-  const std::string name = absl::StrCat(
-      "list ", VolumeIdText(options_.volume_id), "/", options_.subvolume);
+  const std::string name =
+      absl::StrCat("list ", PlaceText(options_.volume_id, options_.subvolume));
   const auto stub =
       v1::VolumeService::NewStub(rpc::NewChannel(options_.grpc_address, name));
   v1::ListBlobsRequest request;
@@ -65,16 +76,19 @@ void DirectoryReader::Run() {
   request.set_value_bytes_max(options_.value_bytes_max);
   const auto reader = stub->List(&context_, request);
   int next = options_.first_directory;
-  Directory directory;
-  v1::ListBlobsResponse page;
+  Directory directory = NewDirectory();
   bool wanted = true;
-  while (wanted && reader->Read(&page)) {
-    for (v1::StatBlobResponse& blob : *page.mutable_blobs()) {
-      directory.push_back(std::move(blob));
+  while (wanted) {
+    auto* const page =
+        google::protobuf::Arena::CreateMessage<v1::ListBlobsResponse>(
+            directory.arena.get());
+    if (!reader->Read(page)) break;
+    for (v1::StatBlobResponse& blob : *page->mutable_blobs()) {
+      directory.blobs.push_back(&blob);
     }
-    if (page.directories_done() > next) {
+    if (page->directories_done() > next) {
       wanted = Deliver(std::move(directory));
-      directory.clear();
+      directory = NewDirectory();
       ++next;
     }
   }

@@ -3,6 +3,7 @@
 #ifndef CAIRN_MASTER_JOBS_DIRECTORY_READER_H_
 #define CAIRN_MASTER_JOBS_DIRECTORY_READER_H_
 
+#include <google/protobuf/arena.h>
 #include <grpcpp/grpcpp.h>
 
 #include <cstdint>
@@ -37,7 +38,12 @@ class DirectoryReader {
 
   const Options& options() const { return options_; }
 
-  using Directory = std::vector<v1::StatBlobResponse>;
+  struct Directory {
+    // Holds what it points to. An allocation for each part of each blob, freed
+    // by another thread, costs more than parsing them.
+    std::unique_ptr<google::protobuf::Arena> arena;
+    std::vector<v1::StatBlobResponse*> blobs;
+  };
   // The blobs of the next directory; blocks until all have come. One thread.
   // Not OK: the list has ended early (kUnavailable: the agent or its disk is
   // away, kDeadlineExceeded: it stalls); so will all further calls.

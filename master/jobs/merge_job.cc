@@ -79,8 +79,8 @@ class Merge {
     for (const Place& place : std::vector<Place>(left)) {
       const v1::Volume* const volume = FindUp(view->map, place);
       if (volume == nullptr) continue;
-      context_->SetPhase(absl::StrCat("listing ", VolumeIdText(place.first),
-                                      "/", place.second));
+      context_->SetPhase(
+          absl::StrCat("listing ", PlaceText(place.first, place.second)));
       RETURN_IF_ERROR(List(view->map, *volume, place.second));
       left.erase(absl::c_find(left, place));
       RETURN_IF_ERROR(NoteLeft(left));
@@ -112,12 +112,14 @@ class Merge {
     DirectoryReader reader(std::move(list));
     for (int i = 0; i < base::kDirectoriesPerSubvolume; ++i) {
       RETURN_IF_ERROR(context_->CheckGoOn());
-      ASSIGN_OR_RETURN(DirectoryReader::Directory directory, reader.Next());
-      for (size_t at = 0; at < directory.size(); at += kGroup) {
+      ASSIGN_OR_RETURN(const DirectoryReader::Directory directory,
+                       reader.Next());
+      const auto& blobs = directory.blobs;
+      for (size_t at = 0; at < blobs.size(); at += kGroup) {
         std::vector<FoundBlob> group;
-        const size_t end = std::min(directory.size(), at + kGroup);
+        const size_t end = std::min(blobs.size(), at + kGroup);
         for (size_t j = at; j < end; ++j) {
-          group.push_back({volume.volume_id(), std::move(directory[j])});
+          group.push_back({volume.volume_id(), *blobs[j]});
         }
         RETURN_IF_ERROR(TakeGroup(map, std::move(group)));
       }
@@ -205,9 +207,9 @@ class Merge {
   }
 
   static std::string TextOf(const FoundBlob& blob) {
-    return absl::StrCat(base::EscapeKeyForUrl(blob.stat.blob().key()),
-                        ": the copy on ", VolumeIdText(blob.volume_id), "/",
-                        blob.stat.blob().subvolume());
+    return absl::StrCat(
+        base::EscapeKeyForUrl(blob.stat.blob().key()), ": the copy on ",
+        PlaceText(blob.volume_id, blob.stat.blob().subvolume()));
   }
 
   const MergeJob::Options& options_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,13 +9,16 @@
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "master/jobs/background_step.h"
 #include "master/jobs/blob_merge.h"
 #include "master/jobs/directory_reader.h"
 #include "master/jobs/merge_job.h"
 #include "master/jobs/recovered_map.h"
+#include "master/jobs/restore_writer.h"
 #include "master/jobs/volume_checker.h"
 #include "placement/placement.h"
 #include "proto/convert.h"
@@ -27,14 +29,8 @@ namespace {
 // The fact in the index that it is being made again; "": it is not.
 constexpr char kBegunName[] = "rebuilding";
 constexpr absl::Duration kPause = absl::Milliseconds(500);
-// Keys in one write of the index: some 100 ms.
-constexpr size_t kCommitGroup = 2000;
 
 using Place = std::pair<uint32_t, int>;  // Volume and subvolume.
-
-std::string PlaceText(const Place& place) {
-  return absl::StrCat(VolumeIdText(place.first), "/", place.second);
-}
 
 // One run.
 class Rebuild {
@@ -43,17 +39,19 @@ class Rebuild {
       : options_(*options), context_(context) {}
 
   absl::Status Run() {
+    v1::RebuildCursor cursor;
     if (!request_.ParseFromString(context_->request()) ||
-        !cursor_.ParseFromString(context_->cursor())) {
+        !cursor.ParseFromString(context_->cursor())) {
       return absl::DataLossError("the note of the rebuild cannot be read");
     }
+    writer_ = MakeWriter(std::move(cursor));
     ASSIGN_OR_RETURN(const bool lost, WaitLost());
     if (!lost) return absl::OkStatus();  // It had ended, but for its note.
     RETURN_IF_ERROR(WaitVolumes());
     if (!context_->dry_run() && context_->cursor().empty()) {
       RETURN_IF_ERROR(Empty());
     }
-    while (cursor_.next_directory() < base::kDirectoriesPerSubvolume) {
+    while (true) {
       const absl::Status status = ReadDirectories();
       if (status.ok()) break;
       // A volume that has gone away: it may come back.
@@ -72,6 +70,17 @@ class Rebuild {
   }
 
  private:
+  std::unique_ptr<RestoreWriter> MakeWriter(v1::RebuildCursor cursor) {
+    RestoreWriter::Options options;
+    if (!context_->dry_run()) options.index = options_.index;
+    options.save = [this](const v1::RebuildCursor& reached) {
+      return context_->SaveCursor(reached.SerializeAsString());
+    };
+    return std::make_unique<RestoreWriter>(std::move(options),
+                                           std::move(cursor));
+  }
+  const v1::RebuildCursor& cursor() const { return writer_->cursor(); }
+
   // False: the index is believed, since an earlier run was at its end.
   absl::StatusOr<bool> WaitLost() {
     context_->SetPhase("waiting for the volumes");
@@ -155,7 +164,7 @@ class Rebuild {
         continue;
       }
       return absl::FailedPreconditionError(absl::StrCat(
-          "--without: ", PlaceText(place),
+          "--without: ", PlaceText(place.first, place.second),
           " is not in the cluster; `cairn volume list` shows those that are "
           "up"));
     }
@@ -173,7 +182,7 @@ class Rebuild {
       }
       for (int i = 0; i < volume.subvolumes_size(); ++i) {
         if (volume.subvolumes(i).failed() && !Without(Place(id, i))) {
-          missing.push_back(absl::StrCat("the disk ", PlaceText({id, i})));
+          missing.push_back(absl::StrCat("the disk ", PlaceText(id, i)));
         }
       }
     }
@@ -184,31 +193,65 @@ class Rebuild {
     context_->SetPhase("emptying the index");
     RETURN_IF_ERROR(options_.index->SetMeta(kBegunName, "1"));
     RETURN_IF_ERROR(options_.index->Clear());
-    return Save();
+    return writer_->Save(absl::Now());
   }
 
-  absl::Status Save() {
-    return context_->SaveCursor(cursor_.SerializeAsString());
-  }
+  // Some directories, whole: enough for a write of the index.
+  struct Group {
+    std::vector<DirectoryReader::Directory> lists;
+    std::vector<ListedBlob> blobs;  // Within `lists`.
+    int directories = 0;
+    int64_t bytes = 0;  // Of their values.
+  };
 
+  // While one group is read the one before is merged and written.
   absl::Status ReadDirectories() {
-    StartReaders();
+    int next = cursor().next_directory();
+    StartReaders(next);
     context_->SetPhase("reading the volumes");
-    while (cursor_.next_directory() < base::kDirectoriesPerSubvolume) {
-      RETURN_IF_ERROR(context_->CheckGoOn());
-      std::vector<FoundBlob> blobs;
-      for (const auto& reader : readers_) {
-        ASSIGN_OR_RETURN(DirectoryReader::Directory directory, reader->Next());
-        for (v1::StatBlobResponse& stat : directory) {
-          blobs.push_back({reader->options().volume_id, std::move(stat)});
-        }
-      }
-      RETURN_IF_ERROR(MergeDirectory(std::move(blobs)));
+    BackgroundStep merging;
+    while (next < base::kDirectoriesPerSubvolume) {
+      ASSIGN_OR_RETURN(Group read, ReadGroup(next));
+      next += read.directories;
+      const auto group = std::make_shared<Group>(std::move(read));
+      RETURN_IF_ERROR(
+          merging.Start([this, group] { return MergeGroup(group.get()); }));
     }
-    return absl::OkStatus();
+    RETURN_IF_ERROR(merging.Wait());
+    return writer_->Save(absl::Now());
   }
 
-  void StartReaders() {
+  absl::StatusOr<Group> ReadGroup(int first_directory) {
+    const int left = base::kDirectoriesPerSubvolume - first_directory;
+    const absl::Time begin = absl::Now();
+    Group group;
+    while (group.directories < left &&
+           group.blobs.size() < base::kRebuildGroupBlobs &&
+           group.bytes < base::kRebuildGroupBytes &&
+           absl::Now() - begin < base::kRebuildNoteInterval) {
+      RETURN_IF_ERROR(context_->CheckGoOn());
+      RETURN_IF_ERROR(ReadDirectory(&group));
+    }
+    return group;
+  }
+
+  absl::Status ReadDirectory(Group* group) {
+    int64_t bytes = 0;
+    for (const auto& reader : readers_) {
+      ASSIGN_OR_RETURN(DirectoryReader::Directory directory, reader->Next());
+      for (v1::StatBlobResponse* const stat : directory.blobs) {
+        bytes += static_cast<int64_t>(stat->value().size());
+        group->blobs.push_back({reader->options().volume_id, stat});
+      }
+      group->lists.push_back(std::move(directory));
+    }
+    ++group->directories;
+    group->bytes += bytes;
+    return context_->Spend(bytes);
+  }
+
+  void StartReaders(int first_directory) {
+    if (first_directory == base::kDirectoriesPerSubvolume) return;
     for (const v1::Volume& volume : map_.volumes()) {
       for (int i = 0; i < map_.subvolumes_per_volume(); ++i) {
         if (volume.state() != v1::VOLUME_STATE_UP ||
@@ -219,7 +262,7 @@ class Rebuild {
         options.volume_id = volume.volume_id();
         options.subvolume = i;
         options.grpc_address = volume.grpc_address();
-        options.first_directory = cursor_.next_directory();
+        options.first_directory = first_directory;
         options.value_bytes_max = map_.inline_bytes_max();
         readers_.push_back(
             std::make_unique<DirectoryReader>(std::move(options)));
@@ -227,55 +270,24 @@ class Rebuild {
     }
   }
 
-  absl::Status MergeDirectory(std::vector<FoundBlob> blobs) {
-    const auto count = static_cast<int64_t>(blobs.size());
-    int64_t bytes = 0;
-    for (const FoundBlob& blob : blobs) {
-      bytes += static_cast<int64_t>(blob.stat.value().size());
-    }
-    RETURN_IF_ERROR(context_->Spend(bytes));
+  absl::Status MergeGroup(Group* group) {
+    const auto count = static_cast<int64_t>(group->blobs.size());
     MergeRules rules;
     rules.copies_missing = !request_.without_volume_ids().empty() ||
                            !request_.without_subvolumes().empty();
     rules.now_ms = options_.clock->NowMs();
-    MergeResult merged = MergeBlobs(map_, rules, std::move(blobs));
-    if (!context_->dry_run()) RETURN_IF_ERROR(Write(merged));
+    const MergeResult merged = MergeBlobs(map_, rules, std::move(group->blobs));
+    RETURN_IF_ERROR(
+        writer_->Add(merged, group->directories, count, absl::Now()));
     for (const std::string& problem : merged.problems) {
       context_->AddProblem(problem);
     }
-    Count(merged, count);
-    context_->Add(merged.keys + merged.tombstones, bytes);
-    const int64_t done = cursor_.next_directory();
-    context_->SetTotals((cursor_.keys() + cursor_.tombstones()) *
-                            base::kDirectoriesPerSubvolume / done,
+    context_->Add(merged.keys + merged.tombstones, group->bytes);
+    context_->SetTotals((cursor().keys() + cursor().tombstones()) *
+                            base::kDirectoriesPerSubvolume /
+                            cursor().next_directory(),
                         0);
-    return context_->dry_run() ? absl::OkStatus() : Save();
-  }
-
-  absl::Status Write(const MergeResult& merged) {
-    const absl::Span<const index::Mutation> all = merged.restores;
-    for (size_t at = 0; at < all.size(); at += kCommitGroup) {
-      ASSIGN_OR_RETURN(const auto results,
-                       options_.index->Commit(all.subspan(at, kCommitGroup),
-                                              options_.clock->NowMs()));
-      for (const index::MutationResult& result : results) {
-        RETURN_IF_ERROR(base::Annotate(result.status, "writing the index"));
-      }
-    }
-    if (merged.removals.empty()) return absl::OkStatus();
-    return options_.index->AddRemovals(merged.removals);
-  }
-
-  void Count(const MergeResult& merged, int64_t blobs) {
-    cursor_.set_next_directory(cursor_.next_directory() + 1);
-    cursor_.set_blobs(cursor_.blobs() + blobs);
-    cursor_.set_keys(cursor_.keys() + merged.keys);
-    cursor_.set_tombstones(cursor_.tombstones() + merged.tombstones);
-    cursor_.set_removals(cursor_.removals() + merged.removals_count);
-    cursor_.set_version_time_ms_max(
-        std::max(cursor_.version_time_ms_max(), merged.version_time_ms_max));
-    cursor_.set_writer_id_max(
-        std::max(cursor_.writer_id_max(), merged.writer_id_max));
+    return absl::OkStatus();
   }
 
   // The index holds all: from here on it is believed.
@@ -283,10 +295,10 @@ class Rebuild {
     context_->SetPhase("making the cluster serve");
     // The volumes may have changed address since.
     RETURN_IF_ERROR(WaitVolumes());
-    RETURN_IF_ERROR(options_.clock->AdvanceTo(cursor_.version_time_ms_max()));
+    RETURN_IF_ERROR(options_.clock->AdvanceTo(cursor().version_time_ms_max()));
     // New writers must not have the ids of those whose blobs are there.
     int64_t writer_id = 0;
-    while (writer_id < int64_t{cursor_.writer_id_max()}) {
+    while (writer_id < int64_t{cursor().writer_id_max()}) {
       ASSIGN_OR_RETURN(writer_id, options_.index->NextNumber("writer_id"));
     }
     RETURN_IF_ERROR(options_.mark->Restore(
@@ -300,9 +312,9 @@ class Rebuild {
 
   std::string Summary() const {
     return absl::StrCat(
-        cursor_.keys(), " keys and ", cursor_.tombstones(), " deleted keys ",
+        cursor().keys(), " keys and ", cursor().tombstones(), " deleted keys ",
         context_->dry_run() ? "would be taken" : "were taken", " from ",
-        cursor_.blobs(), " blobs; ", cursor_.removals(),
+        cursor().blobs(), " blobs; ", cursor().removals(),
         context_->dry_run() ? " blobs would be removed"
                             : " blobs wait for removal");
   }
@@ -310,7 +322,7 @@ class Rebuild {
   const RebuildJob::Options& options_;
   JobContext* const context_;
   v1::RebuildRequest request_;
-  v1::RebuildCursor cursor_;
+  std::unique_ptr<RestoreWriter> writer_;
   v1::ClusterMap map_;
   int64_t mark_max_ = 0;
   std::vector<std::unique_ptr<DirectoryReader>> readers_;
