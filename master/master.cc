@@ -53,6 +53,7 @@ absl::Status Master::Open(const ClusterSettings& settings) {
   earlier_master_ = IsFormed(map);
   membership.map = std::move(map);
   membership.fencing_number = fencing_number_;
+  membership.now_ms = [this] { return clock_->NowMs(); };
   ASSIGN_OR_RETURN(membership.lost, RebuildJob::HasBegun(index_));
   membership_ = std::make_unique<Membership>(std::move(membership));
   return absl::OkStatus();

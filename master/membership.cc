@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/status.h"
@@ -21,6 +22,8 @@ absl::Time MonotonicNow() {
   return absl::UnixEpoch() +
          absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
 }
+
+int64_t WallMs() { return absl::ToUnixMillis(absl::Now()); }
 
 v1::Volume VolumeOf(const v1::JoinRequest& request) {
   v1::Volume volume;
@@ -41,6 +44,7 @@ Membership::Membership(Options options)
       mark_(options.mark),
       fencing_number_(options.fencing_number),
       now_(options.now ? std::move(options.now) : Now(&MonotonicNow)),
+      now_ms_(options.now_ms ? std::move(options.now_ms) : &WallMs),
       started_(now_()),
       stored_epoch_(options.map.epoch()),
       map_(std::move(options.map)) {
@@ -234,6 +238,7 @@ absl::StatusOr<v1::HeartbeatResponse> Membership::Heartbeat(
     it->second.last_beat = now_();
     v1::Volume beaten = *volume;
     beaten.set_state(v1::VOLUME_STATE_UP);
+    beaten.clear_last_seen_time_ms();
     if (request.subvolumes_size() == map_.subvolumes_per_volume()) {
       *beaten.mutable_subvolumes() = request.subvolumes();
       beaten.set_weight(WeightOf(beaten, volume->weight()));
@@ -268,6 +273,8 @@ void Membership::Tick() {
         continue;
       }
       volume.set_state(v1::VOLUME_STATE_DOWN);
+      volume.set_last_seen_time_ms(
+          now_ms_() - absl::ToInt64Milliseconds(now - session.last_beat));
       map_.set_epoch(map_.epoch() + 1);
       base::LogWarning("volume ", VolumeIdText(volume.volume_id()), " at ",
                        volume.grpc_address(),
@@ -370,6 +377,9 @@ absl::Status Membership::Recover(v1::ClusterMap map) {
       // One that is not here gets as long as it has always had.
       Session& session = sessions_[volume.volume_id()];
       if (session.session_id == 0) session.last_beat = now_();
+    }
+    for (v1::Volume& volume : *map_.mutable_volumes()) {
+      volume.clear_last_seen_time_ms();
     }
     stored = map_;
   }
@@ -482,7 +492,11 @@ absl::Duration Membership::DownFor(uint32_t volume_id) {
   if (volume == nullptr || volume->state() == v1::VOLUME_STATE_UP) {
     return absl::ZeroDuration();
   }
-  return now_() - sessions_[volume_id].last_beat;
+  // A map of before that was noted has none.
+  if (volume->last_seen_time_ms() == 0) {
+    return now_() - sessions_[volume_id].last_beat;
+  }
+  return absl::Milliseconds(now_ms_() - volume->last_seen_time_ms());
 }
 
 std::vector<v1::Volume> Membership::Volumes() {

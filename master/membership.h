@@ -44,6 +44,9 @@ class Membership {
     int64_t fencing_number = 0;  // Handed to agents.
     bool lost = false;           // A rebuild of the index has begun.
     Now now;                     // Empty: the monotonic clock.
+    // Milliseconds since 1970, also over restarts: the index's clock. Empty:
+    // the wall clock.
+    std::function<int64_t()> now_ms;
   };
   explicit Membership(Options options);
 
@@ -101,8 +104,8 @@ class Membership {
   // kFailedPrecondition as above. REQUIRES: no key names the volume, and none
   // will.
   absl::Status Remove(uint32_t volume_id);
-  // For how long the volume has been silent, as far as this master knows; zero
-  // while it is up.
+  // For how long the volume has been silent, restarts of the master included;
+  // zero while it is up.
   absl::Duration DownFor(uint32_t volume_id);
 
   // Volumes with the newest fill levels, guests included, without secrets.
@@ -150,6 +153,7 @@ class Membership {
   IndexMark* const mark_;
   const int64_t fencing_number_;
   const Now now_;
+  const std::function<int64_t()> now_ms_;
   const absl::Time started_;
 
   // Held across the write of the map, so that maps are stored and shown in the

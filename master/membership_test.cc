@@ -27,6 +27,7 @@ class MembershipTest : public testing::Test {
     options.map = *OpenCluster(index_.get(), settings_);
     options.fencing_number = 77;
     options.now = [this] { return now_; };
+    options.now_ms = [this] { return absl::ToUnixMillis(now_) + lead_ms_; };
     members_ = std::make_unique<Membership>(std::move(options));
   }
 
@@ -77,6 +78,7 @@ class MembershipTest : public testing::Test {
   std::unique_ptr<index::IndexStore> index_ = index::NewMemoryIndexStore();
   ClusterSettings settings_;
   absl::Time now_ = absl::UnixEpoch() + absl::Hours(1);
+  int64_t lead_ms_ = 0;
   std::unique_ptr<IndexMark> mark_;
   std::unique_ptr<Membership> members_;
 };
@@ -332,6 +334,32 @@ TEST_F(MembershipTest, ItIsKnownForHowLongAVolumeHasBeenDown) {
   EXPECT_EQ(members_->DownFor(2), absl::ZeroDuration());
   ASSERT_TRUE(Beat(1, 10).ok());
   EXPECT_EQ(members_->DownFor(1), absl::ZeroDuration());
+}
+
+TEST_F(MembershipTest, HowLongAVolumeHasBeenDownOutlivesTheMaster) {
+  Form();
+  const auto wait = [&](int seconds) {
+    for (int i = 0; i < seconds; ++i) {
+      now_ += absl::Seconds(1);
+      ASSERT_TRUE(Beat(2, 20).ok());
+      members_->Tick();
+    }
+  };
+  wait(10);
+  // The monotonic clock begins anew, the index's goes on.
+  now_ += absl::Minutes(5);
+  lead_ms_ = absl::ToInt64Milliseconds(absl::Minutes(30));
+  now_ -= absl::Minutes(30);
+  Restart();
+  ASSERT_TRUE(Join(Member(2, 20)).ok());
+  EXPECT_EQ(members_->DownFor(1), absl::Seconds(10) + absl::Minutes(5));
+  wait(7);
+  EXPECT_EQ(members_->DownFor(1), absl::Seconds(17) + absl::Minutes(5));
+  ASSERT_TRUE(Join(Member(1, 11)).ok());
+  EXPECT_EQ(members_->DownFor(1), absl::ZeroDuration());
+  EXPECT_EQ(members_->view()->map.volumes(0).last_seen_time_ms(), 0);
+  wait(10);
+  EXPECT_EQ(members_->DownFor(1), absl::Seconds(10)) << "counted anew";
 }
 
 }  // namespace
