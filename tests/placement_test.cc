@@ -205,9 +205,22 @@ TEST_F(PlacementTest, ADrainedVolumeIsRemovedForGood) {
   EXPECT_EQ(cluster_.process("volume-1").Wait(absl::Seconds(30)), 0);
   EXPECT_EQ(cluster_.VolumeId("volume-1"), "");
   EXPECT_EQ(Cairn("volume remove " + first).code, 1);
-  cluster_.Start("volume-1");
-  EXPECT_EQ(cluster_.process("volume-1").Wait(absl::Seconds(30)), 1)
-      << "it is never taken again";
+  const std::string log = cluster_.volume_path(1) + "/log";
+  for (const bool noted : {true, false}) {
+    if (!noted) {
+      // The master refuses it, too, in the same words.
+      ASSERT_EQ(Shell("rm " + cluster_.volume_path(1) + "/removed").code, 0);
+    }
+    const size_t said = ReadFile(log).size();
+    cluster_.Start("volume-1");
+    EXPECT_EQ(cluster_.process("volume-1").Wait(absl::Seconds(30)), 0)
+        << "nobody is to start it again and again";
+    EXPECT_THAT(ReadFile(log).substr(said),
+                HasSubstr("cairn-volume: volume " + first +
+                          " was removed from this cluster for good: give the "
+                          "agent an empty --data to join as a new volume"));
+  }
+  EXPECT_EQ(cluster_.VolumeId("volume-1"), "");
   ExpectAllThere();
   ExpectCleanCluster();
 }

@@ -142,6 +142,12 @@ void NoteCleanStop(BlobStore* store, VolumeDirectory* directory) {
 int Run() {
   umask(022);  // nginx must be able to read blobs, whoever started us.
   CheckFlags();
+  // Exit code 0, as when it was told: nobody is to start it again and again.
+  const std::string removed =
+      VolumeDirectory::RemovedNote(absl::GetFlag(FLAGS_data));
+  if (!removed.empty()) {
+    base::RefuseToStart(absl::FailedPreconditionError(removed), 0);
+  }
   const auto directory = ValueOrRefuse(VolumeDirectory::Open(
       absl::GetFlag(FLAGS_data), absl::GetFlag(FLAGS_subvolumes),
       absl::GetFlag(FLAGS_subvolume_dirs)));

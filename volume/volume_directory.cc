@@ -223,11 +223,8 @@ absl::Status VolumeDirectory::Lock() {
 }
 
 absl::Status VolumeDirectory::LoadIdentity(int subvolumes) {
-  const auto removed = ReadWholeFile(absl::StrCat(path_, "/removed"));
-  if (removed.ok()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(absl::StripAsciiWhitespace(*removed)));
-  }
+  const std::string removed = RemovedNote(path_);
+  if (!removed.empty()) return absl::FailedPreconditionError(removed);
   const std::string path = absl::StrCat(path_, "/", kIdentityFile);
   const auto identity = ReadJson(path);
   if (absl::IsNotFound(identity.status())) {
@@ -475,6 +472,12 @@ absl::Status VolumeDirectory::WriteCleanStop(
     const std::vector<std::string>& unmarked) {
   return ReplaceFile(path_, "clean_stop",
                      absl::StrCat(absl::StrJoin(unmarked, "\n"), "\n"));
+}
+
+std::string VolumeDirectory::RemovedNote(const std::string& path) {
+  const auto note = ReadWholeFile(absl::StrCat(path, "/removed"));
+  if (!note.ok()) return "";
+  return std::string(absl::StripAsciiWhitespace(*note));
 }
 
 absl::Status VolumeDirectory::WriteRemoved(absl::string_view sentence) {

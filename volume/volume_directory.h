@@ -87,6 +87,8 @@ class VolumeDirectory {
 
   // Notes that the cluster has removed this volume for good.
   absl::Status WriteRemoved(absl::string_view sentence);
+  // What was noted in the directory `path`; empty: it was not removed.
+  static std::string RemovedNote(const std::string& path);
 
  private:
   explicit VolumeDirectory(std::string path) : path_(std::move(path)) {}

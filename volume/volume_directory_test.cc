@@ -196,7 +196,10 @@ TEST_F(VolumeDirectoryTest, ACleanStopIsKnownOnce) {
 
 TEST_F(VolumeDirectoryTest, ARemovedVolumeNeverStartsAgain) {
   ASSERT_TRUE(Open().ok());
+  const std::string path = directory_->path();
+  EXPECT_EQ(VolumeDirectory::RemovedNote(path), "");
   ASSERT_TRUE(directory_->WriteRemoved("volume 7 was removed").ok());
+  EXPECT_EQ(VolumeDirectory::RemovedNote(path), "volume 7 was removed");
   EXPECT_EQ(Open().message(), "volume 7 was removed");
 }
 
