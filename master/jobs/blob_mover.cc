@@ -101,7 +101,7 @@ void BlobMover::Hold(Group* group) {
   for (const size_t i : group->Open()) {
     group->held[i] = options_.held->TryHold(group->targets[i]);
     if (!group->held[i]) {
-      group->results[i] = absl::AbortedError("its target is in use");
+      group->results[i] = absl::AlreadyExistsError("its target is in use");
       continue;
     }
     // What was left there before must be gone first.
@@ -109,8 +109,8 @@ void BlobMover::Hold(Group* group) {
     if (!queued.ok()) {
       group->results[i] = queued.status();
     } else if (*queued) {
-      group->results[i] =
-          absl::AbortedError("an older copy at its target is being removed");
+      group->results[i] = absl::AlreadyExistsError(
+          "an older copy at its target waits to be removed");
     }
   }
 }

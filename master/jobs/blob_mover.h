@@ -56,8 +56,10 @@ class BlobMover {
 
   // Moves copies that all go from `source` to `target`, at most
   // kMoveGroupKeys; returns what became of each. OK: it has moved. kAborted:
-  // the key has changed, or its target is in use; plan it again. kNotFound,
-  // kDataLoss: the source has no good copy. Else: it could not be moved now.
+  // the key has changed; plan it again. kAlreadyExists: its target's place is
+  // in use, until an older copy there has been removed; try again later.
+  // kNotFound, kDataLoss: the source has no good copy. Else: it could not be
+  // moved now.
   // Blocks. `go_on` is asked while an outcome is unknown; when it is not OK
   // the rest stays undecided, and held.
   std::vector<absl::Status> Move(const v1::Volume& source,

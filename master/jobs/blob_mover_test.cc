@@ -3,15 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-#include <map>
 #include <memory>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "index/memory_index_store.h"
 #include "master/fake_agents.h"
+#include "master/jobs/fake_copies.h"
 #include "master/test_cluster.h"
 
 namespace cairn::master {
@@ -23,47 +21,6 @@ using testing::SizeIs;
 using Code = absl::StatusCode;
 
 constexpr int64_t kNowMs = 1'000'000;
-
-// Copies every blob, or says of some why not.
-class FakeCopies final : public CopyAgents {
- public:
-  absl::Status CopyMany(const v1::Volume& target,
-                        const v1::CopyBlobsRequest& request,
-                        absl::Duration timeout,
-                        v1::CopyBlobsResponse* response) override {
-    ++calls;
-    if (before) before();
-    if (!answer.ok()) return answer;
-    for (const v1::CopiedBlob& blob : request.blobs()) {
-      v1::BlobOpResult* const result = response->add_results();
-      const auto it = codes.find(blob.blob().key());
-      if (it != codes.end()) {
-        result->set_code(static_cast<int>(it->second));
-      } else {
-        copied.insert(blob.blob().key());
-      }
-    }
-    return absl::OkStatus();
-  }
-  absl::Status Copy(const v1::Volume& target,
-                    const v1::CopyBlobRequest& request,
-                    absl::Duration timeout) override {
-    ++large_calls;
-    copied.insert(request.blob().key());
-    return answer;
-  }
-  absl::Status Count(const v1::Volume&, absl::Duration,
-                     v1::CountBlobsResponse*) override {
-    return absl::OkStatus();
-  }
-
-  std::function<void()> before;  // What happens while it copies.
-  absl::Status answer;
-  std::map<std::string, Code> codes;  // By key.
-  std::set<std::string> copied;
-  int calls = 0;
-  int large_calls = 0;
-};
 
 class BlobMoverTest : public testing::Test {
  protected:
@@ -224,7 +181,7 @@ TEST_F(BlobMoverTest, NoCopyIsMadeWhereOneIsBeingRemovedOrMade) {
   ASSERT_TRUE(held_.TryHold(TargetOf(MoveOf("b"))));
   ASSERT_THAT(held_.BeginRemoval({TargetOf(MoveOf("c"))}), SizeIs(1));
   for (const char* key : {"a", "b", "c"}) {
-    EXPECT_EQ(Move({MoveOf(key)})[0].code(), Code::kAborted) << key;
+    EXPECT_EQ(Move({MoveOf(key)})[0].code(), Code::kAlreadyExists) << key;
   }
   EXPECT_EQ(copies_.calls, 0);
   EXPECT_TRUE(held_.IsHeld(TargetOf(MoveOf("b")))) << "by its own holder";

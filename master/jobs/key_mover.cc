@@ -22,6 +22,10 @@ absl::Status KeyMover::Move(std::vector<std::string> keys,
   for (size_t i = 0; i < keys.size(); ++i) {
     all[i].key = std::move(keys[i]);
     all[i].record = std::move(records[i]);
+    if (!bad_sources_.empty()) {
+      const auto bad = bad_sources_.find(NameOf(all[i]));
+      if (bad != bad_sources_.end()) all[i].bad_sources = bad->second;
+    }
     open.push_back(&all[i]);
   }
   for (int tries = 0; !open.empty(); ++tries) {
@@ -32,7 +36,7 @@ absl::Status KeyMover::Move(std::vector<std::string> keys,
     if (tries >= base::kMovePlansMax * view->map.replicas()) {
       for (const Item* item : moving) {
         ++tally->failed;
-        AddProblem(*item, "it changes again and again", tally);
+        AddLeft(*item, "it changes again and again", tally);
       }
       return absl::OkStatus();
     }
@@ -54,15 +58,15 @@ std::vector<KeyMover::Item*> KeyMover::PlanAll(const v1::ClusterMap& map,
     if (planned.kind == Plan::Kind::kNothing) continue;
     if (planned.kind == Plan::Kind::kStuck) {
       ++tally->stuck;
-      AddProblem(*item, planned.why, tally);
+      AddLeft(*item, planned.why, tally);
       continue;
     }
     item->move = std::move(planned.move);
     if (!AvoidBadSources(map, item)) {
       ++tally->stuck;
-      AddProblem(*item,
-                 "no good copy of it is left to copy from: run `cairn verify`",
-                 tally);
+      AddLeft(*item,
+              "no good copy of it is left to copy from: run `cairn verify`",
+              tally);
       continue;
     }
     moving.push_back(item);
@@ -122,7 +126,9 @@ void KeyMover::RunGroups(const v1::ClusterMap& map,
     }
   };
   std::vector<std::thread> threads;
-  const size_t count = std::min<size_t>(groups->size(), base::kMoveGroupsMax);
+  const size_t count = std::min<size_t>(
+      groups->size(), std::clamp(map.volumes_size() / 2, base::kMoveGroupsMin,
+                                 base::kMoveGroupsMax));
   for (size_t i = 1; i < count; ++i) threads.emplace_back(work);
   work();
   for (std::thread& thread : threads) thread.join();
@@ -178,11 +184,19 @@ absl::Status KeyMover::Judge(const std::vector<Item*>& items, MoveTally* tally,
       case absl::StatusCode::kNotFound:
       case absl::StatusCode::kDataLoss:
         item->bad_sources.insert(PlaceText(item->move.source));
+        if (bad_sources_.size() < base::kMovePlanKeys) {
+          bad_sources_[NameOf(*item)] = item->bad_sources;
+        }
         changed.push_back(item);
+        break;
+      case absl::StatusCode::kAlreadyExists:
+        ++tally->failed;
+        ++tally->waiting;
+        AddLeft(*item, item->result.message(), tally);
         break;
       default:
         ++tally->failed;
-        AddProblem(*item, item->result.message(), tally);
+        AddLeft(*item, item->result.message(), tally);
     }
   }
   RETURN_IF_ERROR(LookUp(&changed));
@@ -218,8 +232,15 @@ absl::Status KeyMover::LookUp(std::vector<Item*>* items) {
   return absl::OkStatus();
 }
 
-void KeyMover::AddProblem(const Item& item, absl::string_view why,
-                          MoveTally* tally) {
+std::string KeyMover::NameOf(const Item& item) {
+  return absl::StrCat(FromProto(item.record.version()).ToHex(), item.key);
+}
+
+void KeyMover::AddLeft(const Item& item, absl::string_view why,
+                       MoveTally* tally) {
+  if (tally->left.size() < base::kMovePlanKeys) {
+    tally->left.push_back(item.key);
+  }
   if (tally->problems.size() >= base::kJobProblemsShown) return;
   tally->problems.push_back(
       absl::StrCat(base::EscapeKeyForUrl(item.key), ": ", why));

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -28,9 +29,13 @@ using PlanOf = std::function<Plan(const v1::ClusterMap& map,
 struct MoveTally {
   int64_t moved = 0;   // Copies.
   int64_t bytes = 0;   // Of these.
-  int64_t failed = 0;  // Keys: could not be moved now; another walk may.
-  int64_t stuck = 0;   // Keys: should be moved and nothing can be done.
-  // The first kJobProblemsShown of both.
+  int64_t failed = 0;  // Keys: could not be moved now; another try may.
+  // Of these: an older copy has to be removed first from where they go.
+  int64_t waiting = 0;
+  int64_t stuck = 0;  // Keys: should be moved and nothing can be done.
+  // The failed and the stuck ones, if they are not more than kMovePlanKeys;
+  // what became of the first kJobProblemsShown.
+  std::vector<std::string> left;
   std::vector<std::string> problems;
 };
 
@@ -60,6 +65,7 @@ class KeyMover {
     PlannedMove move;
     absl::Status result;
   };
+  static std::string NameOf(const Item& item);
   struct Group {
     uint32_t source_id = 0;
     uint32_t target_id = 0;
@@ -80,14 +86,18 @@ class KeyMover {
   absl::Status Judge(const std::vector<Item*>& items, MoveTally* tally,
                      std::vector<Item*>* again);
   absl::Status LookUp(std::vector<Item*>* items);
-  static void AddProblem(const Item& item, absl::string_view why,
-                         MoveTally* tally);
+  static void AddLeft(const Item& item, absl::string_view why,
+                      MoveTally* tally);
 
   index::IndexStore* const index_;
   Membership* const membership_;
   BlobMover* const mover_;
   JobContext* const context_;
   const int64_t bytes_max_;
+  // By key and version: sources that were bad. A copy that failed waits to be
+  // removed before another can be made in its place, in a later Move(); it must
+  // not begin with the same source. At most kMovePlanKeys.
+  std::map<std::string, std::set<std::string>> bad_sources_;
 };
 
 }  // namespace cairn::master

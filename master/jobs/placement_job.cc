@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "absl/types/span.h"
 #include "base/limits.h"
 #include "base/status.h"
 #include "master/jobs/key_mover.h"
@@ -18,12 +19,14 @@
 namespace cairn::master {
 namespace {
 
-constexpr absl::Duration kRetryPause = absl::Seconds(1);
-// An uncommitted blob that a dead writer left is asked about after
-// kUnmarkedAgeMax, at the next check.
-const absl::Duration kDrainPatience = base::kUnmarkedAgeMax +
-                                      base::kCheckBlobsInterval * 2 +
-                                      base::kDrainStallMax;
+// Groups under a rate limit: each is a burst to those who read meanwhile, and
+// ten small ones a second are felt less than one large one.
+constexpr int kGroupsPerSecond = 10;
+
+int64_t GroupBytes(int64_t rate) {
+  if (rate <= 0) return base::kMoveGroupBytes;
+  return std::min(rate / kGroupsPerSecond, base::kMoveGroupBytes);
+}
 
 // Bytes, and how long they take under a rate limit.
 std::string AmountText(int64_t copies, int64_t bytes, int64_t rate) {
@@ -43,8 +46,7 @@ class Placing {
         context_(context),
         rate_(rate),
         keys_(options->index, options->membership, options->mover, context,
-              rate > 0 ? std::min(rate, base::kMoveGroupBytes)
-                       : base::kMoveGroupBytes) {}
+              GroupBytes(rate)) {}
 
   // What this run is about; set before Walks().
   PlanOf plan;
@@ -52,7 +54,7 @@ class Placing {
   std::function<bool(const v1::ClusterMap&, const v1::Record&, int round)>
       takes_key;
   int rounds_min = 1;
-  // Goes on until a walk has found nothing to move: new writes may bring it.
+  // Walks until a walk has found nothing to move: new writes may bring it.
   bool until_quiet = false;
 
   absl::Status Start() {
@@ -63,7 +65,7 @@ class Placing {
     while (true) {
       const absl::Status serving = options_.membership->CheckServing();
       if (serving.ok() || options_.membership->lost()) return serving;
-      RETURN_IF_ERROR(context_->Pause(kRetryPause));
+      RETURN_IF_ERROR(context_->Pause(options_.pause));
     }
   }
 
@@ -91,39 +93,35 @@ class Placing {
   // for what was moved, which is that of all.
   absl::Status Walks() {
     context_->SetPhase("moving");
-    for (int idle = 0;; cursor_.set_round(cursor_.round() + 1)) {
+    while (true) {
       tally_ = MoveTally();
       RETURN_IF_ERROR(Walk());
+      const bool last = cursor_.round() + 1 >= rounds_min;
+      const bool moved = tally_.moved > 0;
+      if (last) RETURN_IF_ERROR(TryLeft([this] { return Walk(); }));
+      cursor_.set_round(cursor_.round() + 1);
       cursor_.clear_next_key();
-      if (cursor_.round() + 1 < rounds_min) continue;
-      const bool quiet =
-          tally_.failed == 0 && (!until_quiet || tally_.moved == 0);
-      idle = tally_.moved > 0 ? 0 : idle + 1;
-      if (quiet || idle >= base::kDrainRoundsMax) return absl::OkStatus();
-      if (tally_.failed > 0) RETURN_IF_ERROR(context_->Pause(kRetryPause));
+      if (last && (tally_.failed > 0 || !until_quiet || !moved)) {
+        return absl::OkStatus();
+      }
     }
   }
 
   // The same for the blobs of tombstones: there are few, or none.
   absl::Status WalkTombstones() {
-    std::vector<std::string> keys;
-    std::vector<v1::Record> records;
-    const Membership::View view = options_.membership->view();
-    const absl::Status walked = options_.index->Walk(
-        /*with_values=*/false,
-        [&](absl::string_view key, const index::Found& found) {
-          if (!found.record.tombstone() ||
-              plan(view->map, key, found.record).kind == Plan::Kind::kNothing) {
-            return absl::OkStatus();
-          }
-          keys.emplace_back(key);
-          records.push_back(found.record);
-          return keys.size() < base::kMovePlanKeys
-                     ? absl::OkStatus()
-                     : absl::ResourceExhaustedError("enough");
-        });
-    if (!walked.ok() && !absl::IsResourceExhausted(walked)) return walked;
-    return keys_.Move(std::move(keys), std::move(records), plan, &tally_);
+    const MoveTally values = std::exchange(tally_, MoveTally());
+    const auto walk = [this] { return WalkSomeTombstones(); };
+    int64_t moved = 0;
+    do {
+      moved = tally_.moved;
+      RETURN_IF_ERROR(walk());
+    } while (tally_.moved - moved >= base::kMovePlanKeys);
+    RETURN_IF_ERROR(TryLeft(walk));
+    tally_.failed += values.failed;
+    tally_.stuck += values.stuck;
+    tally_.problems.insert(tally_.problems.begin(), values.problems.begin(),
+                           values.problems.end());
+    return absl::OkStatus();
   }
 
   // Says what could not be done; the job has ended all the same.
@@ -197,16 +195,86 @@ class Placing {
             keys.push_back(std::move(page->keys[i]));
             records.push_back(std::move(page->records[i]));
           }
-          const int64_t moved = tally_.moved;
-          const int64_t bytes = tally_.bytes;
-          RETURN_IF_ERROR(
-              keys_.Move(std::move(keys), std::move(records), plan, &tally_));
-          cursor_.set_moved_count(cursor_.moved_count() + tally_.moved - moved);
-          cursor_.set_moved_bytes(cursor_.moved_bytes() + tally_.bytes - bytes);
+          RETURN_IF_ERROR(Move(std::move(keys), std::move(records)));
           cursor_.set_next_key(page->next);
           return context_->SaveCursor(cursor_.SerializeAsString());
         },
         cursor_.next_key());
+  }
+
+  absl::Status Move(std::vector<std::string> keys,
+                    std::vector<v1::Record> records) {
+    const int64_t moved = tally_.moved;
+    const int64_t bytes = tally_.bytes;
+    RETURN_IF_ERROR(
+        keys_.Move(std::move(keys), std::move(records), plan, &tally_));
+    cursor_.set_moved_count(cursor_.moved_count() + tally_.moved - moved);
+    cursor_.set_moved_bytes(cursor_.moved_bytes() + tally_.bytes - bytes);
+    return absl::OkStatus();
+  }
+
+  // At most kMovePlanKeys of them.
+  absl::Status WalkSomeTombstones() {
+    std::vector<std::string> keys;
+    std::vector<v1::Record> records;
+    const Membership::View view = options_.membership->view();
+    const absl::Status walked = options_.index->Walk(
+        /*with_values=*/false,
+        [&](absl::string_view key, const index::Found& found) {
+          if (!found.record.tombstone() ||
+              plan(view->map, key, found.record).kind == Plan::Kind::kNothing) {
+            return absl::OkStatus();
+          }
+          keys.emplace_back(key);
+          records.push_back(found.record);
+          return keys.size() < base::kMovePlanKeys
+                     ? absl::OkStatus()
+                     : absl::ResourceExhaustedError("enough");
+        });
+    if (!walked.ok() && !absl::IsResourceExhausted(walked)) return walked;
+    return Move(std::move(keys), std::move(records));
+  }
+
+  // Tries again what `walk` has left, until nothing has failed or it gets no
+  // further.
+  absl::Status TryLeft(const std::function<absl::Status()>& walk) {
+    absl::Time moved_at = absl::Now();
+    for (int idle = 0; tally_.failed > 0;) {
+      // A queue of removals is worked off at its own pace.
+      const bool goes_on = tally_.waiting > 0
+                               ? absl::Now() - moved_at < options_.stall_max
+                               : idle < options_.tries_max;
+      if (!goes_on) return absl::OkStatus();
+      RETURN_IF_ERROR(context_->Pause(options_.pause));
+      const MoveTally before = std::exchange(tally_, MoveTally());
+      const bool all = static_cast<int64_t>(before.left.size()) ==
+                       before.failed + before.stuck;
+      cursor_.clear_next_key();
+      RETURN_IF_ERROR(all ? MoveAgain(before.left) : walk());
+      ++idle;
+      if (tally_.moved == 0) continue;
+      idle = 0;
+      moved_at = absl::Now();
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status MoveAgain(absl::Span<const std::string> keys) {
+    std::vector<std::string> found_keys;
+    std::vector<v1::Record> records;
+    for (size_t i = 0; i < keys.size(); i += base::kBatchOpsMax) {
+      const auto some = keys.subspan(i, base::kBatchOpsMax);
+      ASSIGN_OR_RETURN(auto found,
+                       options_.index->Lookup(some, /*with_values=*/false));
+      for (size_t k = 0; k < some.size(); ++k) {
+        if (absl::IsNotFound(found[k].status())) continue;
+        RETURN_IF_ERROR(found[k].status());
+        found_keys.push_back(some[k]);
+        records.push_back(std::move(found[k]->record));
+      }
+    }
+    RETURN_IF_ERROR(Move(std::move(found_keys), std::move(records)));
+    return context_->SaveCursor(cursor_.SerializeAsString());
   }
 
   const PlacementJob::Options& options_;
@@ -241,7 +309,7 @@ class DrainEnd {
   absl::StatusOr<bool> Wait() {
     context_->SetPhase("waiting for the last blobs to be removed");
     options_.on_removals(volume_id_);
-    const absl::Time until = absl::Now() + 5 * kRetryPause;
+    const absl::Time begin = absl::Now();
     while (true) {
       const Membership::View view = options_.membership->view();
       const v1::Volume* const volume =
@@ -252,14 +320,16 @@ class DrainEnd {
       }
       RETURN_IF_ERROR(Ask(*volume));
       if (left_ == 0) return true;
-      if (left_ > 0 && absl::Now() - less_at_ > kDrainPatience) {
+      if (left_ > 0 && absl::Now() - less_at_ > options_.drain_stall_max) {
         return absl::FailedPreconditionError(absl::StrCat(
             "volume ", VolumeIdText(volume_id_), " still counts ", left_,
             " blobs that no key names: run `cairn verify --repair`, then drain "
             "it again"));
       }
-      if (absl::Now() > until) return false;
-      RETURN_IF_ERROR(context_->Pause(kRetryPause / 5));
+      if (absl::Now() - std::max(begin, less_at_) > 5 * options_.pause) {
+        return false;
+      }
+      RETURN_IF_ERROR(context_->Pause(options_.pause / 5));
     }
   }
 
@@ -273,7 +343,7 @@ class DrainEnd {
     if (!counted.ok()) {
       left_ = -1;  // Not known; it may be starting.
       if (absl::IsUnavailable(counted) || absl::IsDeadlineExceeded(counted)) {
-        return context_->Pause(kRetryPause);
+        return context_->Pause(options_.pause);
       }
       return counted;
     }
