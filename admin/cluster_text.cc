@@ -73,7 +73,8 @@ std::string VolumesTable(const Volumes& volumes) {
     const Fill fill = FillOf(volume);
     rows.push_back({VolumeIdText(volume.volume_id()),
                     absl::StrCat(StateText(volume.state()),
-                                 volume.draining() ? ", draining" : ""),
+                                 volume.draining() ? ", draining" : "",
+                                 volume.unconfirmed() ? ", unconfirmed" : ""),
                     absl::StrCat(fill.percent(), "%"),
                     HumanBytes(fill.used_bytes()),
                     HumanBytes(fill.capacity_bytes), fill.DisksText(),
@@ -97,6 +98,7 @@ Json VolumeJson(const v1::Volume& volume) {
   Json json = {{"id", VolumeIdText(volume.volume_id())},
                {"state", StateText(volume.state())},
                {"draining", volume.draining()},
+               {"unconfirmed", volume.unconfirmed()},
                {"address", volume.grpc_address()},
                {"http_address", volume.http_address()},
                {"zone", volume.zone()},

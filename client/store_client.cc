@@ -104,6 +104,7 @@ class StoreClientImpl final : public StoreClient {
     const int count = record.replicas_size();
     std::vector<int> answering;
     std::vector<int> silent;
+    std::vector<int> unconfirmed;
     std::vector<int> down;
     for (int i = 0; i < count; ++i) {
       const int replica = static_cast<int>((i + salt) % count);
@@ -112,11 +113,18 @@ class StoreClientImpl final : public StoreClient {
         down.push_back(replica);
         continue;
       }
+      const v1::Volume* const volume =
+          placement::FindVolume(view->map, where.volume_id());
+      if (volume->unconfirmed()) {
+        unconfirmed.push_back(replica);
+        continue;
+      }
       const auto agent = agents_.Get(view->map, where.volume_id());
       (agent == nullptr || agent->down() ? silent : answering)
           .push_back(replica);
     }
     answering.insert(answering.end(), silent.begin(), silent.end());
+    answering.insert(answering.end(), unconfirmed.begin(), unconfirmed.end());
     answering.insert(answering.end(), down.begin(), down.end());
     return answering;
   }

@@ -114,7 +114,8 @@ class StoreClient {
   // Which replicas of `record` can be read now, best first (indices into
   // record.replicas): volumes that are up, rotated by `salt` to spread load,
   // then those that are up by the map but whose agent does not answer here (it
-  // may have died within the last heartbeats), then those that are down.
+  // may have died within the last heartbeats), then those on volumes that are
+  // unconfirmed, then those that are down.
   virtual std::vector<int> ReadOrder(const v1::Record& record,
                                      uint64_t salt) = 0;
 

@@ -41,6 +41,7 @@ absl::Status Master::Open(const ClusterSettings& settings) {
   ASSIGN_OR_RETURN(v1::ClusterMap map, OpenCluster(index_, settings));
   ASSIGN_OR_RETURN(clock_, IndexClock::Open(index_));
   ASSIGN_OR_RETURN(mark_, IndexMark::Open(index_));
+  ASSIGN_OR_RETURN(volume_marks_, VolumeMarks::Open(index_));
   ASSIGN_OR_RETURN(const int64_t writer_id, index_->NextNumber("writer_id"));
   versions_.SetWriterId(static_cast<uint32_t>(writer_id));
   versions_.Observe(clock_->NowMs());
@@ -49,6 +50,7 @@ absl::Status Master::Open(const ClusterSettings& settings) {
   Membership::Options membership;
   membership.index = index_;
   membership.mark = mark_.get();
+  membership.volume_marks = volume_marks_.get();
   // One that never had its volumes has never served anybody.
   earlier_master_ = IsFormed(map);
   membership.map = std::move(map);
@@ -142,6 +144,8 @@ absl::Status Master::MakeJobs(const Options& options) {
   });
   background_verify_ = std::make_unique<BackgroundVerify>(
       options.verify_every, index_, verify_.get(), jobs_.get());
+  confirmation_ = std::make_unique<VolumeConfirmation>(
+      membership_.get(), verify_.get(), jobs_.get());
   MakeMergeJob();
   MakePlacementJobs();
   AutoRepair::Options repair;
@@ -269,6 +273,8 @@ void Master::KeepTimeOnce(bool heartbeat) {
     status.Update(mark_->Advance());
     status.Update(background_verify_->Tick());
     status.Update(merge_->Tick());
+    status.Update(volume_marks_->Store());
+    status.Update(confirmation_->Tick());
   }
   if (!status.ok())
     base::LogWarning("writing to the index: ", status.message());

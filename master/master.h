@@ -36,6 +36,7 @@
 #include "master/jobs/placement_job.h"
 #include "master/jobs/rebuild_job.h"
 #include "master/jobs/verify_job.h"
+#include "master/jobs/volume_confirmation.h"
 #include "master/jobs/volume_removal.h"
 #include "master/lease_table.h"
 #include "master/membership.h"
@@ -90,6 +91,7 @@ class Master {
   index::IndexStore* const index_;
   std::unique_ptr<IndexClock> clock_;
   std::unique_ptr<IndexMark> mark_;
+  std::unique_ptr<VolumeMarks> volume_marks_;
   // There may have been one, whose clients hold leases.
   bool earlier_master_ = false;
   base::VersionClock versions_;  // Of the master's own writes.
@@ -117,6 +119,7 @@ class Master {
   std::unique_ptr<AutoRepair> auto_repair_;
   std::unique_ptr<BackgroundVerify> background_verify_;
   std::unique_ptr<MergeJob> merge_;
+  std::unique_ptr<VolumeConfirmation> confirmation_;
   std::unique_ptr<AdminService> admin_service_;
   std::unique_ptr<StoreService> store_service_;
   std::unique_ptr<rpc::BatchServer<v1::BatchRequest, v1::BatchResponse>>

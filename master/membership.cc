@@ -42,6 +42,7 @@ v1::Volume VolumeOf(const v1::JoinRequest& request) {
 Membership::Membership(Options options)
     : index_(options.index),
       mark_(options.mark),
+      volume_marks_(options.volume_marks),
       fencing_number_(options.fencing_number),
       now_(options.now ? std::move(options.now) : Now(&MonotonicNow)),
       now_ms_(options.now_ms ? std::move(options.now_ms) : &WallMs),
@@ -189,7 +190,10 @@ absl::Status Membership::JoinMemberLocked(const v1::JoinRequest& request) {
     guests_.clear();  // Their next heartbeat makes them join, and be refused.
   }
   v1::Volume joined = VolumeOf(request);
-  if (volume != nullptr) joined.set_draining(volume->draining());
+  if (volume != nullptr) {
+    joined.set_draining(volume->draining());
+    joined.set_unconfirmed(volume->unconfirmed() || SetBackLocked(request));
+  }
   joined.set_weight(WeightOf(joined, volume == nullptr ? 0 : volume->weight()));
   if (volume == nullptr) {
     base::LogInfo("volume ", VolumeIdText(request.volume_id()), " at ",
@@ -198,6 +202,17 @@ absl::Status Membership::JoinMemberLocked(const v1::JoinRequest& request) {
   }
   UpdateLocked(volume, std::move(joined));
   return absl::OkStatus();
+}
+
+bool Membership::SetBackLocked(const v1::JoinRequest& request) {
+  if (volume_marks_ == nullptr || lost_) return false;
+  const int64_t known = volume_marks_->Of(request.volume_id());
+  if (request.mark() >= known) return false;
+  base::LogWarning("volume ", VolumeIdText(request.volume_id()),
+                   " has come back in an older state (its mark is ",
+                   request.mark(), " and was ", known,
+                   "): it is compared with the index before its copies count");
+  return true;
 }
 
 v1::Volume* Membership::FindLocked(uint32_t volume_id) {
@@ -247,6 +262,8 @@ absl::StatusOr<v1::HeartbeatResponse> Membership::Heartbeat(
     if (request.mark() > mark_->value()) {
       LoseLocked(absl::StrCat("volume ", VolumeIdText(request.volume_id()),
                               " has the mark ", request.mark()));
+    } else if (volume_marks_ != nullptr) {
+      volume_marks_->Note(request.volume_id(), request.mark());
     }
     publish = map_.epoch() != view_->map.epoch();
   }
@@ -380,6 +397,7 @@ absl::Status Membership::Recover(v1::ClusterMap map) {
     }
     for (v1::Volume& volume : *map_.mutable_volumes()) {
       volume.clear_last_seen_time_ms();
+      volume.clear_unconfirmed();  // All that it has was listed.
     }
     stored = map_;
   }
@@ -497,6 +515,36 @@ absl::Duration Membership::DownFor(uint32_t volume_id) {
     return now_() - sessions_[volume_id].last_beat;
   }
   return absl::Milliseconds(now_ms_() - volume->last_seen_time_ms());
+}
+
+std::map<uint32_t, uint64_t> Membership::Unconfirmed() {
+  std::map<uint32_t, uint64_t> found;
+  base::MutexLock lock(&mu_);
+  for (const v1::Volume& volume : map_.volumes()) {
+    if (!volume.unconfirmed() || volume.state() != v1::VOLUME_STATE_UP) {
+      continue;
+    }
+    found[volume.volume_id()] = sessions_[volume.volume_id()].session_id;
+  }
+  return found;
+}
+
+absl::Status Membership::Confirm(uint32_t volume_id, uint64_t session_id) {
+  {
+    base::MutexLock lock(&mu_);
+    v1::Volume* const volume = FindLocked(volume_id);
+    if (volume == nullptr || sessions_[volume_id].session_id != session_id) {
+      return absl::AbortedError(absl::StrCat("volume ", VolumeIdText(volume_id),
+                                             " has joined anew meanwhile"));
+    }
+    if (volume->unconfirmed()) {
+      volume->clear_unconfirmed();
+      map_.set_epoch(map_.epoch() + 1);
+      base::LogInfo("volume ", VolumeIdText(volume_id),
+                    " has been compared with the index: its copies count");
+    }
+  }
+  return Publish();
 }
 
 std::vector<v1::Volume> Membership::Volumes() {

@@ -10,6 +10,7 @@
 #define CAIRN_MASTER_MEMBERSHIP_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@
 #include "client/metadata_client.h"
 #include "index/index_store.h"
 #include "master/index_mark.h"
+#include "master/volume_marks.h"
 #include "proto/cairn/v1/common.pb.h"
 #include "proto/cairn/v1/metadata.pb.h"
 
@@ -40,10 +42,11 @@ class Membership {
   struct Options {
     index::IndexStore* index = nullptr;  // Outlives this object, as does mark.
     IndexMark* mark = nullptr;
-    v1::ClusterMap map;          // From OpenCluster().
-    int64_t fencing_number = 0;  // Handed to agents.
-    bool lost = false;           // A rebuild of the index has begun.
-    Now now;                     // Empty: the monotonic clock.
+    VolumeMarks* volume_marks = nullptr;  // Likewise. nullptr: not asked.
+    v1::ClusterMap map;                   // From OpenCluster().
+    int64_t fencing_number = 0;           // Handed to agents.
+    bool lost = false;                    // A rebuild of the index has begun.
+    Now now;                              // Empty: the monotonic clock.
     // Milliseconds since 1970, also over restarts: the index's clock. Empty:
     // the wall clock.
     std::function<int64_t()> now_ms;
@@ -108,6 +111,15 @@ class Membership {
   // zero while it is up.
   absl::Duration DownFor(uint32_t volume_id);
 
+  // --- Volumes that have come back in an older state than they had ---
+
+  // Those of them that are up, with their sessions.
+  std::map<uint32_t, uint64_t> Unconfirmed();
+  // The volume has been compared with the index, all in this session: its
+  // copies count again. Durable when it returns. kAborted: it has joined anew
+  // since, and may have been set back again.
+  absl::Status Confirm(uint32_t volume_id, uint64_t session_id);
+
   // Volumes with the newest fill levels, guests included, without secrets.
   std::vector<v1::Volume> Volumes();
   std::vector<v1::Volume> VolumesWithSecrets();
@@ -136,6 +148,9 @@ class Membership {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status JoinMemberLocked(const v1::JoinRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether a volume of the map has lost something since it was last here.
+  bool SetBackLocked(const v1::JoinRequest& request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   v1::Volume* FindLocked(uint32_t volume_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status CheckCanLeaveLocked(uint32_t volume_id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -151,6 +166,7 @@ class Membership {
 
   index::IndexStore* const index_;
   IndexMark* const mark_;
+  VolumeMarks* const volume_marks_;
   const int64_t fencing_number_;
   const Now now_;
   const std::function<int64_t()> now_ms_;

@@ -10,7 +10,10 @@
 namespace cairn::master {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
 
 // A master's membership over an index that outlives it, with a clock that
 // stands still until told.
@@ -24,6 +27,8 @@ class MembershipTest : public testing::Test {
     Membership::Options options;
     options.index = index_.get();
     options.mark = mark_.get();
+    volume_marks_ = *VolumeMarks::Open(index_.get());
+    options.volume_marks = volume_marks_.get();
     options.map = *OpenCluster(index_.get(), settings_);
     options.fencing_number = 77;
     options.now = [this] { return now_; };
@@ -42,16 +47,18 @@ class MembershipTest : public testing::Test {
     return request;
   }
   // As a volume that has stored what the master told it.
-  v1::JoinRequest Member(uint32_t id, uint64_t session) {
+  v1::JoinRequest Member(uint32_t id, uint64_t session, int64_t mark = 0) {
     v1::JoinRequest request = Volume(id, session);
     request.set_cluster_id(cluster_id());
+    request.set_mark(mark);
     return request;
   }
   absl::Status Join(const v1::JoinRequest& request) {
     return members_->Join(request).status();
   }
-  absl::Status Beat(uint32_t id, uint64_t session) {
+  absl::Status Beat(uint32_t id, uint64_t session, int64_t mark = 0) {
     v1::HeartbeatRequest request;
+    request.set_mark(mark);
     request.set_volume_id(id);
     request.set_session_id(session);
     for (int i = 0; i < 4; ++i) request.add_subvolumes();
@@ -80,6 +87,7 @@ class MembershipTest : public testing::Test {
   absl::Time now_ = absl::UnixEpoch() + absl::Hours(1);
   int64_t lead_ms_ = 0;
   std::unique_ptr<IndexMark> mark_;
+  std::unique_ptr<VolumeMarks> volume_marks_;
   std::unique_ptr<Membership> members_;
 };
 
@@ -334,6 +342,34 @@ TEST_F(MembershipTest, ItIsKnownForHowLongAVolumeHasBeenDown) {
   EXPECT_EQ(members_->DownFor(2), absl::ZeroDuration());
   ASSERT_TRUE(Beat(1, 10).ok());
   EXPECT_EQ(members_->DownFor(1), absl::ZeroDuration());
+}
+
+TEST_F(MembershipTest, AVolumeThatWasSetBackIsUnconfirmedUntilItWasCompared) {
+  Form();
+  ASSERT_TRUE(mark_->Restore(9).ok());
+  ASSERT_TRUE(Beat(1, 10, /*mark=*/7).ok());
+  ASSERT_TRUE(volume_marks_->Store().ok());
+  // One that was away for long has the mark that it had.
+  ASSERT_TRUE(Join(Member(1, 11, /*mark=*/7)).ok());
+  EXPECT_THAT(members_->Unconfirmed(), IsEmpty());
+
+  Restart();
+  ASSERT_TRUE(Join(Member(2, 21, /*mark=*/0)).ok());
+  ASSERT_TRUE(Join(Member(1, 12, /*mark=*/6)).ok());
+  EXPECT_THAT(members_->Unconfirmed(), ElementsAre(Pair(1, 12)));
+  EXPECT_TRUE(members_->CheckServing().ok());
+  EXPECT_TRUE(members_->view()->map.volumes(0).unconfirmed());
+
+  // It stays so, though its mark is no longer behind.
+  Restart();
+  ASSERT_TRUE(Join(Member(1, 13, /*mark=*/9)).ok());
+  EXPECT_THAT(members_->Unconfirmed(), ElementsAre(Pair(1, 13)));
+  EXPECT_EQ(members_->Confirm(1, 12).code(), absl::StatusCode::kAborted)
+      << "that was compared before it joined again";
+  ASSERT_TRUE(members_->Confirm(1, 13).ok());
+  EXPECT_THAT(members_->Unconfirmed(), IsEmpty());
+  Restart();
+  EXPECT_FALSE(members_->view()->map.volumes(0).unconfirmed());
 }
 
 TEST_F(MembershipTest, HowLongAVolumeHasBeenDownOutlivesTheMaster) {

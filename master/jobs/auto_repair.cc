@@ -81,6 +81,10 @@ absl::Status AutoRepair::CountIfDue(const v1::ClusterMap& map) {
   ForEachGone(map, [&](const v1::Volume&, const std::string& place) {
     AppendPlace(place, &gone);
   });
+  for (const v1::Volume& volume : map.volumes()) {
+    if (!volume.unconfirmed()) continue;
+    AppendPlace(VolumeIdText(volume.volume_id()) + " unconfirmed", &gone);
+  }
   const bool counted = under_replicated_.load() >= 0;
   // Nothing is gone, nothing is missing: it stays so.
   if (counted && gone.empty() && counted_for_.empty() &&

@@ -77,7 +77,8 @@ std::vector<KeyMover::Item*> KeyMover::PlanAll(const v1::ClusterMap& map,
 bool KeyMover::AvoidBadSources(const v1::ClusterMap& map, Item* item) {
   if (item->bad_sources.count(PlaceText(item->move.source)) == 0) return true;
   for (const v1::SubvolumeId& place : item->record.replicas()) {
-    if (!IsLive(map, place) || item->bad_sources.count(PlaceText(place)) > 0) {
+    if (!IsReachable(map, place) ||
+        item->bad_sources.count(PlaceText(place)) > 0) {
       continue;
     }
     item->move.source = place;

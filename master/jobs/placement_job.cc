@@ -413,7 +413,8 @@ absl::Status PlacementJob::RunRepair(JobContext* context) {
     return PlanRepair(
         map,
         [&](const v1::SubvolumeId& place) {
-          if (IsLive(map, place)) return false;
+          // One on an unconfirmed volume may be there.
+          if (IsReachable(map, place)) return false;
           const v1::Volume* const volume =
               placement::FindVolume(map, place.volume_id());
           return volume == nullptr || volume->state() == v1::VOLUME_STATE_UP ||

@@ -61,12 +61,16 @@ Plan Stuck(std::string why) {
 }
 
 // A copy at `target` in the stead of places[replaced], or one more (-1). Read
-// from the one that goes, if it can be: that spares the others.
+// from the one that goes, if it can be: that spares the others. From one that
+// may not be there if there is no other: who copies it checks it.
 Plan MoveTo(const v1::ClusterMap& map, Places places, int replaced,
             const Target& target) {
   std::optional<v1::SubvolumeId> source;
   for (const v1::SubvolumeId& place : places) {
     if (IsLive(map, place) && !source.has_value()) source = place;
+  }
+  for (const v1::SubvolumeId& place : places) {
+    if (IsReachable(map, place) && !source.has_value()) source = place;
   }
   if (replaced >= 0 && IsLive(map, places[replaced])) {
     source = places[replaced];
@@ -140,12 +144,17 @@ int SurplusFor(const v1::ClusterMap& map, const Places& places,
 
 }  // namespace
 
-bool IsLive(const v1::ClusterMap& map, const v1::SubvolumeId& place) {
+bool IsReachable(const v1::ClusterMap& map, const v1::SubvolumeId& place) {
   const v1::Volume* const volume =
       placement::FindVolume(map, place.volume_id());
   return volume != nullptr && volume->state() == v1::VOLUME_STATE_UP &&
          place.subvolume() < volume->subvolumes_size() &&
          !volume->subvolumes(place.subvolume()).failed();
+}
+
+bool IsLive(const v1::ClusterMap& map, const v1::SubvolumeId& place) {
+  return IsReachable(map, place) &&
+         !placement::FindVolume(map, place.volume_id())->unconfirmed();
 }
 
 int LiveCopies(const v1::ClusterMap& map, const v1::Record& record) {

@@ -34,6 +34,8 @@ struct Plan {
 };
 
 // Whether a copy there can be read: the volume is up, its disk has not failed.
+bool IsReachable(const v1::ClusterMap& map, const v1::SubvolumeId& place);
+// And it is known to be there: the volume is not unconfirmed.
 bool IsLive(const v1::ClusterMap& map, const v1::SubvolumeId& place);
 int LiveCopies(const v1::ClusterMap& map, const v1::Record& record);
 

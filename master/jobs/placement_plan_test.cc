@@ -56,6 +56,19 @@ class PlacementPlanTest : public testing::Test {
   }
 };
 
+TEST_F(PlacementPlanTest, CopiesOnAnUnconfirmedVolumeAreNotLiveButReachable) {
+  v1::ClusterMap map = TestMap(3);
+  v1::Record record;
+  *record.add_replicas() = Place(1, 0);
+  *record.add_replicas() = Place(2, 0);
+  EXPECT_EQ(LiveCopies(map, record), 2);
+  map.mutable_volumes(0)->set_unconfirmed(true);
+  EXPECT_EQ(LiveCopies(map, record), 1);
+  EXPECT_TRUE(IsReachable(map, Place(1, 0)));
+  map.mutable_volumes(0)->set_state(v1::VOLUME_STATE_DOWN);
+  EXPECT_FALSE(IsReachable(map, Place(1, 0)));
+}
+
 TEST_F(PlacementPlanTest, NothingMovesWhereAllIsAsItShouldBe) {
   const v1::ClusterMap map = TestMap(4);
   for (int i = 0; i < 200; ++i) {

@@ -16,8 +16,10 @@
 #include "absl/time/time.h"
 #include "base/blob_name.h"
 #include "base/limits.h"
+#include "base/mutex.h"
 #include "base/status.h"
 #include "master/blob_check.h"
+#include "master/jobs/placement_plan.h"
 #include "master/jobs/volume_checker.h"
 #include "placement/placement.h"
 #include "proto/convert.h"
@@ -99,6 +101,8 @@ class Verify {
     bool attributes_only = false;
     // How long checking the copies is to take; zero: as fast as it can.
     absl::Duration duration;
+    // Only what lies on volumes that are unconfirmed; mends, and confirms.
+    bool confirms = false;
   };
   Verify(const VerifyJob::Options* options, const Way& way, JobContext* context)
       : options_(*options), way_(way), context_(context) {}
@@ -112,6 +116,7 @@ class Verify {
       cursor_.set_started_time_ms(absl::ToUnixMillis(absl::Now()));
     }
     RETURN_IF_ERROR(WaitServing());
+    if (way_.confirms) BeginConfirming();
     const index::IndexStats stats = options_.index->Stats();
     records_total_ = stats.keys_count + stats.tombstones_count;
     context_->SetTotals(records_total_, 0);
@@ -123,12 +128,41 @@ class Verify {
     }
     NoteUnchecked();
     context_->SetSummary(Summary());
-    return absl::OkStatus();
+    return Confirm();
   }
 
   int64_t started_time_ms() const { return cursor_.started_time_ms(); }
 
  private:
+  // From the start: a volume may have been set back since an earlier run.
+  void BeginConfirming() {
+    cursor_.Clear();
+    request_.set_repair(true);
+    unconfirmed_ = options_.membership->Unconfirmed();
+  }
+
+  // Whether a volume is among those that this run is about.
+  bool Concerns(uint32_t volume_id) const {
+    return !way_.confirms || unconfirmed_.count(volume_id) > 0;
+  }
+
+  absl::Status Confirm() {
+    for (const auto& [id, session] : unconfirmed_) {
+      if (open_.count(id) > 0) continue;
+      const absl::Status confirmed = options_.membership->Confirm(id, session);
+      if (confirmed.ok()) continue;
+      if (!absl::IsAborted(confirmed)) return confirmed;
+      context_->AddProblem(confirmed.message());
+    }
+    return absl::OkStatus();
+  }
+
+  // This run cannot confirm the volume.
+  void LeaveOpen(uint32_t volume_id) {
+    base::MutexLock lock(&open_mu_);
+    open_.insert(volume_id);
+  }
+
   // After a restart of the master the volumes take a moment to join.
   absl::Status WaitServing() {
     context_->SetPhase("waiting for the volumes");
@@ -161,6 +195,7 @@ class Verify {
     do {
       ASSIGN_OR_RETURN(index::IndexStore::Page page,
                        options_.index->Scan(scan));
+      if (way_.confirms) DropOthers(&page);
       for (size_t at = 0; at < page.keys.size();) {
         Group group = TakeGroup(&page, GroupBytesMax(), &at);
         RETURN_IF_ERROR(CheckGroup(&group));
@@ -171,6 +206,26 @@ class Verify {
       RETURN_IF_ERROR(context_->SaveCursor(cursor_.SerializeAsString()));
     } while (!scan.start.empty());
     return absl::OkStatus();
+  }
+
+  // Leaves the keys that have a copy on a volume that this run is about.
+  void DropOthers(index::IndexStore::Page* page) const {
+    size_t kept = 0;
+    for (size_t i = 0; i < page->keys.size(); ++i) {
+      const auto& replicas = page->records[i].replicas();
+      const bool concerned = std::any_of(replicas.begin(), replicas.end(),
+                                         [this](const v1::SubvolumeId& where) {
+                                           return Concerns(where.volume_id());
+                                         });
+      if (!concerned) continue;
+      if (kept != i) {
+        page->keys[kept] = std::move(page->keys[i]);
+        page->records[kept] = std::move(page->records[i]);
+      }
+      ++kept;
+    }
+    page->keys.resize(kept);
+    page->records.resize(kept);
   }
 
   // At most a second's worth: a rate limit lets a group through as a whole.
@@ -270,6 +325,8 @@ class Verify {
         Unchecked& unchecked = unchecked_[copy.where.volume_id()];
         ++unchecked.count;
         unchecked.why = copy.unchecked;
+        // A failed disk has nothing that counts anyway.
+        if (IsReachable(map, copy.where)) LeaveOpen(copy.where.volume_id());
       } else if (copy.found.health() != v1::BLOB_HEALTH_GOOD) {
         RETURN_IF_ERROR(Report(map, *group, copy));
       }
@@ -305,14 +362,19 @@ class Verify {
                    const Copy& copy) {
     const Copy* source = nullptr;
     for (const Copy& other : group.copies) {
-      if (other.key == copy.key && other.unchecked.empty() &&
-          other.found.health() == v1::BLOB_HEALTH_GOOD) {
+      if (other.key != copy.key) continue;
+      if (!other.unchecked.empty()) {
+        LeaveOpen(copy.where.volume_id());  // It may have it, later.
+      } else if (other.found.health() == v1::BLOB_HEALTH_GOOD) {
         source = &other;
       }
     }
     if (source == nullptr) return "; no good copy is left to mend it from";
     const absl::Status mended = MendFrom(map, group, copy, *source);
-    if (!mended.ok()) return absl::StrCat("; not mended: ", mended.message());
+    if (!mended.ok()) {
+      LeaveOpen(copy.where.volume_id());
+      return absl::StrCat("; not mended: ", mended.message());
+    }
     ++mended_;
     return absl::StrCat("; mended from ", PlaceText(source->where));
   }
@@ -335,6 +397,10 @@ class Verify {
     request.set_source_volume_id(from->volume_id());
     request.set_source_subvolume(source.where.subvolume());
     request.set_fencing_number(options_.fencing_number);
+    // Nobody may have read the source.
+    if (!blob.tombstone()) {
+      *request.mutable_digest() = group.records[copy.key].digest();
+    }
     return checker->Pull(std::move(request),
                          TimeFor(group.records[copy.key].size_bytes()));
   }
@@ -348,7 +414,10 @@ class Verify {
     std::vector<absl::Status> results(view->map.volumes_size());
     for (int i = 0; i < view->map.volumes_size(); ++i) {
       const v1::Volume& volume = view->map.volumes(i);
-      if (volume.state() != v1::VOLUME_STATE_UP) continue;
+      if (volume.state() != v1::VOLUME_STATE_UP ||
+          !Concerns(volume.volume_id())) {
+        continue;
+      }
       VolumeChecker* const checker = CheckerOf(volume);
       threads.emplace_back([this, &volume, checker, result = &results[i]] {
         *result = FindStraysOf(volume, checker);
@@ -369,6 +438,7 @@ class Verify {
       });
       RETURN_IF_ERROR(context_->CheckGoOn());
       if (status.ok()) continue;
+      if (!volume.subvolumes(subvolume).failed()) LeaveOpen(volume.volume_id());
       context_->AddProblem(absl::StrCat(
           PlaceText(volume.volume_id(), subvolume),
           " was not searched for stray blobs: ", status.message()));
@@ -471,6 +541,10 @@ class Verify {
   std::map<std::pair<uint32_t, std::string>, std::unique_ptr<VolumeChecker>>
       checkers_;
   std::map<uint32_t, Unchecked> unchecked_;
+  // What this run is to confirm, with their sessions.
+  std::map<uint32_t, uint64_t> unconfirmed_;
+  base::Mutex open_mu_;      // Threads of all volumes add.
+  std::set<uint32_t> open_;  // Guarded by open_mu_; read when they have ended.
   int64_t records_total_ = 0;
   int64_t keys_ = 0;
   int64_t tombstones_ = 0;
@@ -493,6 +567,13 @@ absl::Status VerifyJob::Run(JobContext* context) {
 absl::Status VerifyJob::RunDiff(JobContext* context) {
   Verify::Way way;
   way.attributes_only = true;
+  return Verify(&options_, way, context).Run();
+}
+
+absl::Status VerifyJob::RunConfirm(JobContext* context) {
+  Verify::Way way;
+  way.attributes_only = true;
+  way.confirms = true;
   return Verify(&options_, way, context).Run();
 }
 

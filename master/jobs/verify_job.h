@@ -6,7 +6,8 @@
 // follows the files: a blob that the index does not name, that does not wait
 // in the removal queue and that is too old to be committed any more is stray.
 //
-// A diff does the same without reading values. The background verify does it so
+// A diff does the same without reading values; so does the comparison of a
+// volume that has come back in an older state. The background verify does it so
 // slowly that a round takes as long as it may.
 
 #ifndef CAIRN_MASTER_JOBS_VERIFY_JOB_H_
@@ -44,6 +45,11 @@ class VerifyJob {
   absl::Status Run(JobContext* context);
   // The same by attributes alone; there is no request.
   absl::Status RunDiff(JobContext* context);
+  // Compares the volumes that are unconfirmed with the index, by attributes:
+  // copies that they lack are made again, blobs that no key needs are removed.
+  // Those that lack nothing any more are confirmed. There is no request, and
+  // each run begins anew.
+  absl::Status RunConfirm(JobContext* context);
   // A round of the background verify, which takes about `duration` if there is
   // more than one group of keys. Its outcome is LastRound() then.
   absl::Status RunRound(absl::Duration duration, JobContext* context);
