@@ -116,6 +116,7 @@ absl::Status Master::MakeJobs(const Options& options) {
   verify.membership = membership_.get();
   verify.now_ms = [this] { return clock_->NowMs(); };
   verify.fencing_number = fencing_number_;
+  verify.agents = agents_.get();
   verify.held = &held_;
   verify.on_removals = [this](uint32_t volume_id) {
     removals_->NoteBacklog(volume_id);

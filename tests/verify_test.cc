@@ -34,7 +34,7 @@ class VerifyTest : public testing::Test {
   static ClusterOptions Options() {
     ClusterOptions options;
     options.subvolumes = 2;
-    options.master_flags = {"--durability=os"};
+    options.master_flags = {"--durability=os", "--inline_max=2000"};
     return options;
   }
   std::string Line(const std::string& words) {
@@ -97,8 +97,11 @@ TEST_F(VerifyTest, DamageIsFoundAndMendedAndNothingElseIsTouched) {
   std::fstream(flipped, std::ios::in | std::ios::out) << "X";
   fs::resize_file(shorter, 7);
   fs::remove(missing);
-  for (const std::string& lost : FilesOf("k5-")) {
-    std::fstream(lost, std::ios::in | std::ios::out) << "X";
+  // The index has the value of the one, and not of the other.
+  for (const char* key : {"k5-", "k15-"}) {
+    for (const std::string& lost : FilesOf(key)) {
+      std::fstream(lost, std::ios::in | std::ios::out) << "X";
+    }
   }
 
   const auto damaged = cluster_.BlobFiles();
@@ -111,14 +114,15 @@ TEST_F(VerifyTest, DamageIsFoundAndMendedAndNothingElseIsTouched) {
             HasSubstr(" is corrupt: it has 7 bytes instead of 1200\n"),
             HasSubstr("k3-: the copy on "), HasSubstr(" is missing: "),
             HasSubstr("k4-: a stray blob of version 018000"),
-            HasSubstr(": 4 corrupt, 1 missing, 1 stray blobs, ")));
+            HasSubstr(": 6 corrupt, 1 missing, 1 stray blobs, ")));
   EXPECT_EQ(cluster_.BlobFiles(), damaged) << "it only looks";
 
   const Outcome mended = Cairn("verify --repair --json");
   EXPECT_EQ(mended.code, 1);
   EXPECT_THAT(mended.out,
-              AllOf(HasSubstr("; mended from "), HasSubstr("4 mended"),
-                    HasSubstr("k5-: the copy on "),
+              AllOf(HasSubstr("; mended from "), HasSubstr("6 mended"),
+                    HasSubstr("; mended from the index"),
+                    HasSubstr("k15-: the copy on "),
                     HasSubstr("no good copy is left to mend it from"),
                     HasSubstr("\"state\":\"done\"")));
   EXPECT_TRUE(WaitUntil(absl::Seconds(10), [&] { return !fs::exists(stray); }));
@@ -126,9 +130,12 @@ TEST_F(VerifyTest, DamageIsFoundAndMendedAndNothingElseIsTouched) {
   EXPECT_EQ(ReadFile(flipped), ValueOf(1));
   EXPECT_EQ(ReadFile(shorter), ValueOf(2));
   EXPECT_EQ(ReadFile(missing), ValueOf(3));
-  EXPECT_EQ(ReadFile(FilesOf("k5-")[0])[0], 'X') << "it may be all there is";
+  for (const std::string& file : FilesOf("k5-")) {
+    EXPECT_EQ(ReadFile(file), ValueOf(5));
+  }
+  EXPECT_EQ(ReadFile(FilesOf("k15-")[0])[0], 'X') << "it may be all there is";
 
-  ASSERT_EQ(Http(cluster_.gateway_port(), "DELETE /k5- HTTP/1.1\r\n").status,
+  ASSERT_EQ(Http(cluster_.gateway_port(), "DELETE /k15- HTTP/1.1\r\n").status,
             204);
   const Outcome after = Cairn("verify");
   EXPECT_EQ(after.code, 0) << after.text;

@@ -6,7 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/limits.h"
+#include "master/await.h"
 #include "master/commit_all.h"
+#include "master/jobs/inlined_value.h"
 #include "proto/convert.h"
 
 namespace cairn::master {
@@ -128,14 +130,34 @@ absl::Status BlobMover::Announce(Group* group) {
 void BlobMover::Copy(const v1::Volume& source, const v1::Volume& target,
                      Group* group) {
   std::vector<size_t> small;
+  std::vector<size_t> values;
   for (const size_t i : group->Open()) {
-    if (IsSmall(group->moves[i])) {
+    if (group->moves[i].value.has_value()) {
+      values.push_back(i);
+    } else if (IsSmall(group->moves[i])) {
       small.push_back(i);
     } else {
       group->results[i] = CopyOne(source, target, group->moves[i]);
     }
   }
   if (!small.empty()) CopySmall(source, target, small, group);
+  PutValues(target, values, group);
+}
+
+void BlobMover::PutValues(const v1::Volume& target,
+                          const std::vector<size_t>& places, Group* group) {
+  std::vector<Await<absl::Status>> answers(places.size());
+  for (size_t k = 0; k < places.size(); ++k) {
+    const BlobMove& move = group->moves[places[k]];
+    options_.agents->Put(target.volume_id(),
+                         PutOf(group->targets[places[k]].blob, move.record,
+                               *move.value, /*committed=*/false),
+                         absl::Now() + base::kBlobOpDeadline,
+                         answers[k].Setter());
+  }
+  for (size_t k = 0; k < places.size(); ++k) {
+    group->results[places[k]] = answers[k].Get();
+  }
 }
 
 absl::Status BlobMover::CopyOne(const v1::Volume& source,

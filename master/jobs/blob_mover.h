@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/optional.h"
 #include "index/index_store.h"
 #include "master/agents.h"
 #include "master/commit_queue.h"
@@ -37,6 +38,8 @@ struct BlobMove {
   std::string key;
   v1::Record record;  // As it was planned with.
   PlannedMove move;
+  // Not set: from the source. Else the value, which the index has too.
+  absl::optional<std::string> value;
 };
 
 // Thread safety: any method from any thread.
@@ -54,7 +57,7 @@ class BlobMover {
   };
   explicit BlobMover(Options options) : options_(std::move(options)) {}
 
-  // Moves copies that all go from `source` to `target`, at most
+  // Moves copies that all go from `source` (or the index) to `target`, at most
   // kMoveGroupKeys; returns what became of each. OK: it has moved. kAborted:
   // the key has changed; plan it again. kAlreadyExists: its target's place is
   // in use, until an older copy there has been removed; try again later.
@@ -75,6 +78,8 @@ class BlobMover {
   void Copy(const v1::Volume& source, const v1::Volume& target, Group* group);
   void CopySmall(const v1::Volume& source, const v1::Volume& target,
                  const std::vector<size_t>& places, Group* group);
+  void PutValues(const v1::Volume& target, const std::vector<size_t>& places,
+                 Group* group);
   absl::Status CopyOne(const v1::Volume& source, const v1::Volume& target,
                        const BlobMove& move);
   void Commit(Group* group, const std::function<absl::Status()>& go_on);

@@ -173,6 +173,30 @@ TEST_F(BlobMoverTest, WhatCouldNotBeCopiedStaysAndLeavesNothing) {
   EXPECT_THAT(Queue(3), ElementsAre("a", "b"));
 }
 
+TEST_F(BlobMoverTest, AValueOfTheIndexIsPutAndCommittedLikeACopy) {
+  Put("a");
+  Put("b");
+  BlobMove a = MoveOf("a");
+  a.value = "vvv";
+  const auto results = Move({a, MoveOf("b")});
+  EXPECT_TRUE(results[0].ok()) << results[0];
+  EXPECT_TRUE(results[1].ok()) << results[1];
+  EXPECT_THAT(copies_.copied, ElementsAre("b"));
+  EXPECT_THAT(agents_.put(), ElementsAre("3/0 a"));
+  EXPECT_EQ(Places("a"), "3 2 ");
+  EXPECT_THAT(Queue(3), IsEmpty());
+  EXPECT_THAT(agents_.marked(), SizeIs(2));
+  agents_.SetAnswer(3, absl::DataLossError("other bytes"));
+  BlobMove back = a;
+  back.record = Record("a");
+  back.move.target.set_volume_id(3);
+  back.move.target.set_subvolume(2);
+  back.move.after = {back.move.target, back.record.replicas(1)};
+  EXPECT_EQ(Move({back})[0].code(), Code::kDataLoss);
+  EXPECT_EQ(Places("a"), "3 2 ");
+  EXPECT_THAT(Queue(3), ElementsAre("a"));
+}
+
 TEST_F(BlobMoverTest, NoCopyIsMadeWhereOneIsBeingRemovedOrMade) {
   Put("a");
   Put("b");

@@ -9,6 +9,7 @@
 #include "base/blob_name.h"
 #include "base/limits.h"
 #include "base/status.h"
+#include "master/jobs/inlined_value.h"
 #include "placement/placement.h"
 #include "proto/convert.h"
 
@@ -30,7 +31,8 @@ absl::Status KeyMover::Move(std::vector<std::string> keys,
   }
   for (int tries = 0; !open.empty(); ++tries) {
     const Membership::View view = membership_->view();
-    std::vector<Item*> moving = PlanAll(view->map, open, plan, tally);
+    ASSIGN_OR_RETURN(std::vector<Item*> moving,
+                     PlanAll(view->map, open, plan, tally));
     if (moving.empty()) return absl::OkStatus();
     // Each copy of a key may want to move, and may be overtaken.
     if (tries >= base::kMovePlansMax * view->map.replicas()) {
@@ -48,11 +50,11 @@ absl::Status KeyMover::Move(std::vector<std::string> keys,
   return absl::OkStatus();
 }
 
-std::vector<KeyMover::Item*> KeyMover::PlanAll(const v1::ClusterMap& map,
-                                               const std::vector<Item*>& items,
-                                               const PlanOf& plan,
-                                               MoveTally* tally) {
+absl::StatusOr<std::vector<KeyMover::Item*>> KeyMover::PlanAll(
+    const v1::ClusterMap& map, const std::vector<Item*>& items,
+    const PlanOf& plan, MoveTally* tally) {
   std::vector<Item*> moving;
+  std::vector<Item*> without_source;
   for (Item* const item : items) {
     Plan planned = plan(map, item->key, item->record);
     if (planned.kind == Plan::Kind::kNothing) continue;
@@ -62,16 +64,49 @@ std::vector<KeyMover::Item*> KeyMover::PlanAll(const v1::ClusterMap& map,
       continue;
     }
     item->move = std::move(planned.move);
-    if (!AvoidBadSources(map, item)) {
+    item->value.reset();
+    const bool has_source =
+        item->move.source.volume_id() != 0 && AvoidBadSources(map, item);
+    (has_source ? moving : without_source).push_back(item);
+  }
+  RETURN_IF_ERROR(TakeFromIndex(std::move(without_source), tally, &moving));
+  return moving;
+}
+
+absl::Status KeyMover::TakeFromIndex(std::vector<Item*> items, MoveTally* tally,
+                                     std::vector<Item*>* moving) {
+  for (size_t begin = 0; begin < items.size(); begin += base::kBatchOpsMax) {
+    const size_t end =
+        std::min(items.size(), begin + size_t{base::kBatchOpsMax});
+    std::vector<std::string> keys;
+    for (size_t i = begin; i < end; ++i) keys.push_back(items[i]->key);
+    ASSIGN_OR_RETURN(auto found, index_->Lookup(keys, /*with_values=*/true));
+    for (size_t i = begin; i < end; ++i) {
+      auto& one = found[i - begin];
+      if (absl::IsNotFound(one.status())) continue;
+      RETURN_IF_ERROR(one.status());
+      Item* const item = items[i];
+      // What it is now its writer has put where it belongs.
+      if (FromProto(one->record.version()) !=
+          FromProto(item->record.version())) {
+        continue;
+      }
+      if (HasGoodValue(*one)) {
+        item->value = std::move(one->value);
+        item->move.source.Clear();
+        moving->push_back(item);
+        continue;
+      }
       ++tally->stuck;
       AddLeft(*item,
-              "no good copy of it is left to copy from: run `cairn verify`",
+              item->bad_sources.empty()
+                  ? "no copy of it can be read now"
+                  : "no good copy of it is left to copy from: run `cairn "
+                    "verify`",
               tally);
-      continue;
     }
-    moving.push_back(item);
   }
-  return moving;
+  return absl::OkStatus();
 }
 
 bool KeyMover::AvoidBadSources(const v1::ClusterMap& map, Item* item) {
@@ -136,8 +171,11 @@ void KeyMover::RunGroups(const v1::ClusterMap& map,
 }
 
 void KeyMover::RunGroup(const v1::ClusterMap& map, Group* group) {
-  const v1::Volume* const source = placement::FindVolume(map, group->source_id);
   const v1::Volume* const target = placement::FindVolume(map, group->target_id);
+  // From the index: any volume will do, it is not asked.
+  const v1::Volume* const source =
+      group->source_id == 0 ? target
+                            : placement::FindVolume(map, group->source_id);
   const absl::Status go_on = context_->Spend(group->bytes);
   if (!go_on.ok() || source == nullptr || target == nullptr) {
     for (Item* const item : group->items) {
@@ -148,7 +186,7 @@ void KeyMover::RunGroup(const v1::ClusterMap& map, Group* group) {
   std::vector<BlobMove> moves;
   moves.reserve(group->items.size());
   for (const Item* item : group->items) {
-    moves.push_back({item->key, item->record, item->move});
+    moves.push_back({item->key, item->record, item->move, item->value});
   }
   const auto results = mover_->Move(*source, *target, moves,
                                     [this] { return context_->CheckGoOn(); });

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
 #include "index/index_store.h"
 #include "master/jobs/blob_mover.h"
 #include "master/jobs/job_runner.h"
@@ -63,6 +65,7 @@ class KeyMover {
     v1::Record record;
     std::set<std::string> bad_sources;
     PlannedMove move;
+    absl::optional<std::string> value;  // As BlobMove's.
     absl::Status result;
   };
   static std::string NameOf(const Item& item);
@@ -74,9 +77,14 @@ class KeyMover {
   };
 
   // Those of `items` that have something to move; it is in their `move`.
-  std::vector<Item*> PlanAll(const v1::ClusterMap& map,
-                             const std::vector<Item*>& items,
-                             const PlanOf& plan, MoveTally* tally);
+  absl::StatusOr<std::vector<Item*>> PlanAll(const v1::ClusterMap& map,
+                                             const std::vector<Item*>& items,
+                                             const PlanOf& plan,
+                                             MoveTally* tally);
+  // Adds those of `items`, which have no source, to `moving` of which the index
+  // has the value.
+  absl::Status TakeFromIndex(std::vector<Item*> items, MoveTally* tally,
+                             std::vector<Item*>* moving);
   // False: there is no good copy to read from.
   static bool AvoidBadSources(const v1::ClusterMap& map, Item* item);
   std::vector<Group> GroupUp(const std::vector<Item*>& items) const;

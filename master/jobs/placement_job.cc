@@ -173,6 +173,12 @@ class Placing {
     for (int i = 0; i < map.replicas(); ++i) {
       const Plan planned = plan(map, key, record);
       if (planned.kind != Plan::Kind::kMove) return;
+      // Without a live copy only the index can have it.
+      if (planned.move.source.volume_id() == 0 &&
+          (record.tombstone() ||
+           record.size_bytes() > map.inline_bytes_max())) {
+        return;
+      }
       ++*copies;
       *bytes += record.size_bytes();
       record.clear_replicas();

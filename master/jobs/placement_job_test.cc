@@ -21,6 +21,7 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 using testing::SizeIs;
 using Code = absl::StatusCode;
 
@@ -231,6 +232,23 @@ TEST_F(PlacementJobTest, AKeyThatIsReplacedAllTheTimeIsLeftInTheEnd) {
   EXPECT_THAT(Problems(), HasSubstr("a: it changes again and again"));
   // Two replicas; the first walk, then each try.
   EXPECT_EQ(copies_.calls, 2 * base::kMovePlansMax * (1 + options_.tries_max));
+}
+
+TEST_F(PlacementJobTest, OfAKeyWithoutAGoodCopyTheIndexMayHaveTheValue) {
+  Put("a");
+  Put("b", /*inlined=*/"");
+  Put("c", /*inlined=*/"volue");
+  copies_.codes = {
+      {"a", Code::kDataLoss}, {"b", Code::kDataLoss}, {"c", Code::kDataLoss}};
+  const absl::Status drained = Drain();
+  EXPECT_EQ(drained.code(), Code::kFailedPrecondition);
+  EXPECT_THAT(agents_.put(), SizeIs(1));
+  EXPECT_FALSE(OnVolume1("a"));
+  EXPECT_TRUE(OnVolume1("b"));
+  EXPECT_TRUE(OnVolume1("c"));
+  EXPECT_THAT(Problems(), AllOf(HasSubstr("b: no good copy of it is left"),
+                                HasSubstr("c: no good copy of it is left"),
+                                Not(HasSubstr("a: "))));
 }
 
 TEST_F(PlacementJobTest, FilesThatNoKeyNamesEndADrainInTheEnd) {

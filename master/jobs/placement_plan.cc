@@ -75,10 +75,9 @@ Plan MoveTo(const v1::ClusterMap& map, Places places, int replaced,
   if (replaced >= 0 && IsLive(map, places[replaced])) {
     source = places[replaced];
   }
-  if (!source.has_value()) return Stuck("no copy of it can be read now");
   Plan plan;
   plan.kind = Plan::Kind::kMove;
-  plan.move.source = *source;
+  if (source.has_value()) plan.move.source = *source;
   plan.move.target = PlaceOf(target);
   if (replaced >= 0) {
     places[replaced] = plan.move.target;

@@ -16,7 +16,7 @@ namespace cairn::master {
 
 // One copy is to be made, from one that is there.
 struct PlannedMove {
-  v1::SubvolumeId source;
+  v1::SubvolumeId source;  // Volume 0: there is none, but for the index.
   v1::SubvolumeId target;
   // All replicas of the key once it is made.
   std::vector<v1::SubvolumeId> after;

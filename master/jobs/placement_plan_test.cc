@@ -194,8 +194,9 @@ TEST_F(PlacementPlanTest, ARepairReplacesWhatIsLostAndNothingElse) {
   EXPECT_EQ(LiveCopies(map, record), 2);
   *record.mutable_replicas(0) = Place(1, 1);
   *record.mutable_replicas(1) = Place(9, 0);  // Of no volume.
-  EXPECT_EQ(PlanRepair(map, is_lost, "foo", record).kind, Plan::Kind::kStuck)
-      << "no copy is left";
+  const Plan lost = PlanRepair(map, is_lost, "foo", record);
+  EXPECT_EQ(lost.kind, Plan::Kind::kMove);
+  EXPECT_EQ(lost.move.source.volume_id(), 0u) << "no copy is left";
 }
 
 TEST_F(PlacementPlanTest, ARepairAddsTheCopyThatIsMissing) {

@@ -18,7 +18,9 @@
 #include "base/limits.h"
 #include "base/mutex.h"
 #include "base/status.h"
+#include "master/await.h"
 #include "master/blob_check.h"
+#include "master/jobs/inlined_value.h"
 #include "master/jobs/placement_plan.h"
 #include "master/jobs/volume_checker.h"
 #include "placement/placement.h"
@@ -369,14 +371,46 @@ class Verify {
         source = &other;
       }
     }
-    if (source == nullptr) return "; no good copy is left to mend it from";
-    const absl::Status mended = MendFrom(map, group, copy, *source);
+    const absl::Status mended = source != nullptr
+                                    ? MendFrom(map, group, copy, *source)
+                                    : MendFromIndex(map, group, copy);
+    if (absl::IsNotFound(mended) && source == nullptr) {
+      return "; no good copy is left to mend it from";
+    }
     if (!mended.ok()) {
       LeaveOpen(copy.where.volume_id());
       return absl::StrCat("; not mended: ", mended.message());
     }
     ++mended_;
-    return absl::StrCat("; mended from ", PlaceText(source->where));
+    return absl::StrCat("; mended from ", source != nullptr
+                                              ? PlaceText(source->where)
+                                              : "the index");
+  }
+
+  // kNotFound: the index does not have the value.
+  absl::Status MendFromIndex(const v1::ClusterMap& map, const Group& group,
+                             const Copy& copy) {
+    const v1::Record& record = group.records[copy.key];
+    ASSIGN_OR_RETURN(const auto now,
+                     options_.index->Lookup({group.keys[copy.key]},
+                                            /*with_values=*/true));
+    RETURN_IF_ERROR(now[0].status());
+    if (FromProto(now[0]->record.version()) != FromProto(record.version()) ||
+        !HasGoodValue(*now[0])) {
+      return absl::NotFoundError("it is not in the index");
+    }
+    const v1::BlobId blob = BlobOf(group, copy);
+    if (copy.found.health() == v1::BLOB_HEALTH_CORRUPT) {
+      const v1::Volume* const volume =
+          placement::FindVolume(map, copy.where.volume_id());
+      RETURN_IF_ERROR(
+          CheckerOf(*volume)->Remove(blob, options_.fencing_number));
+    }
+    Await<absl::Status> put;
+    options_.agents->Put(copy.where.volume_id(),
+                         PutOf(blob, record, now[0]->value, /*committed=*/true),
+                         absl::Now() + base::kBlobOpDeadline, put.Setter());
+    return put.Get();
   }
 
   absl::Status MendFrom(const v1::ClusterMap& map, const Group& group,

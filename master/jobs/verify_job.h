@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "index/index_store.h"
+#include "master/agents.h"
 #include "master/held_blobs.h"
 #include "master/jobs/job_runner.h"
 #include "master/membership.h"
@@ -35,6 +36,7 @@ class VerifyJob {
     Membership* membership = nullptr;
     std::function<int64_t()> now_ms;  // The index's clock.
     int64_t fencing_number = 0;
+    Agents* agents = nullptr;
     HeldBlobs* held = nullptr;  // What other jobs make just now is not stray.
     // Stray blobs of this volume have entered the removal queue.
     std::function<void(uint32_t volume_id)> on_removals;
