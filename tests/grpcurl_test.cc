@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "tests/cluster.h"
 #include "tests/http.h"
 #include "tests/process.h"
@@ -149,6 +151,37 @@ TEST_F(GrpcurlTest, VolumesComeAndGoByTheirCallsAlone) {
   const Outcome other =
       Grpcurl("-d '{\"volume_id\": \"7\"}'", master(), admin + "DrainVolume");
   EXPECT_THAT(other.text, HasSubstr("Code: InvalidArgument"));
+}
+
+TEST_F(GrpcurlTest, AnIndexIsComparedAndOnceItIsLostMadeAgain) {
+  ASSERT_EQ(HttpPut(cluster_.gateway_port(), "/foo", "bar").status, 201);
+  const std::string rebuild = "cairn.v1.AdminService/Rebuild";
+  const Outcome diff = Grpcurl("-d '{\"diff\": true}'", master(), rebuild);
+  EXPECT_EQ(diff.code, 0) << diff.text;
+  EXPECT_THAT(diff.out,
+              AllOf(HasSubstr("\"kind\": \"JOB_KIND_DIFF\""),
+                    HasSubstr("2 copies of 1 keys were compared: 0 corrupt")));
+  const Outcome healthy = Grpcurl("-d '{}'", master(), rebuild);
+  EXPECT_NE(healthy.code, 0);
+  EXPECT_THAT(healthy.text, HasSubstr("Code: FailedPrecondition"));
+
+  cluster_.Stop("master");
+  ASSERT_EQ(Shell("rm -rf " + cluster_.path() + "/master/index").code, 0);
+  cluster_.Start("master");
+  ASSERT_TRUE(WaitUntil(absl::Seconds(20), [&] {
+    return absl::StrContains(HttpGet(cluster_.gateway_port(), "/foo").body,
+                             "the index is lost");
+  }));
+  const Outcome wrong = Grpcurl("-d '{\"diff\": true}'", master(), rebuild);
+  EXPECT_NE(wrong.code, 0);
+  EXPECT_THAT(wrong.text, HasSubstr("the index is lost"));
+  const Outcome made = Grpcurl("-d '{}'", master(), rebuild);
+  EXPECT_EQ(made.code, 0) << made.text;
+  EXPECT_THAT(made.out, AllOf(HasSubstr("\"kind\": \"JOB_KIND_REBUILD\""),
+                              HasSubstr("\"state\": \"JOB_STATE_DONE\"")));
+  EXPECT_TRUE(WaitUntil(absl::Seconds(10), [&] {
+    return HttpRead(cluster_.gateway_port(), "/foo").body == "bar";
+  }));
 }
 
 TEST_F(GrpcurlTest, AnAgentCountsItsBlobs) {
