@@ -21,6 +21,7 @@ ABSL_FLAG(std::string, index, "", "the index to measure; it should be empty");
 ABSL_FLAG(int64_t, keys, 1000000, "keys to commit, with names of 32 bytes");
 ABSL_FLAG(int64_t, lookups, 300000, "keys to look up");
 ABSL_FLAG(int64_t, value_bytes, 0, "bytes of each value that are inlined");
+ABSL_FLAG(bool, fill_only, false, "commit the keys, measure nothing else");
 
 namespace cairn {
 namespace {
@@ -123,6 +124,7 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const auto store,
                    index::OpenIndexStore(absl::GetFlag(FLAGS_index), {}));
   RETURN_IF_ERROR(MeasureCommits(store.get()));
+  if (absl::GetFlag(FLAGS_fill_only)) return absl::OkStatus();
   RETURN_IF_ERROR(MeasureLookups(store.get(), /*with_values=*/false));
   RETURN_IF_ERROR(MeasureLookups(store.get(), /*with_values=*/true));
   return MeasurePages(store.get());

@@ -298,7 +298,7 @@ TEST_F(RedisFaultTest, AcknowledgedCommitsSurviveKillsUnderLoad) {
   for (std::thread& writer : writers) writer.join();
   Restart();
   for (const auto& mine : acknowledged) {
-    EXPECT_GE(mine.size(), 100u);
+    EXPECT_GE(mine.size(), 16u);  // One group, however slow the machine is.
     for (const auto& [key, time] : mine) {
       const std::vector<std::string> keys = {key};
       const auto found = store_->Lookup(keys, true);
