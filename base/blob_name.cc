@@ -1,6 +1,7 @@
 #include "base/blob_name.h"
 
 #include <algorithm>
+#include <array>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -24,6 +25,15 @@ void AppendEscaped(unsigned char c, std::string* out) {
   out->push_back('%');
   out->push_back(kUpperDigits[c >> 4]);
   out->push_back(kUpperDigits[c & 15]);
+}
+
+// RFC 3986's unreserved characters, and '/'.
+constexpr std::array<bool, 256> PlainInUrl() {
+  std::array<bool, 256> plain = {};
+  for (int c = '0'; c <= '9'; ++c) plain[c] = true;
+  for (int c = 'A'; c <= 'Z'; ++c) plain[c] = plain[c + 'a' - 'A'] = true;
+  for (const char c : {'_', '-', '.', '~', '/'}) plain[c] = true;
+  return plain;
 }
 
 int HexValue(char c) {
@@ -52,16 +62,21 @@ std::string EscapeKey(absl::string_view key) {
 std::string EscapeKeyForUrl(absl::string_view key) {
   std::string out;
   out.reserve(key.size() + 16);
-  for (const char raw : key) {
-    const unsigned char c = raw;
-    if (absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.' ||
-        c == '~' || c == '/') {
-      out.push_back(c);
-    } else {
-      AppendEscaped(c, &out);
-    }
-  }
+  AppendKeyForUrl(key, &out);
   return out;
+}
+
+void AppendKeyForUrl(absl::string_view key, std::string* out) {
+  static constexpr std::array<bool, 256> kPlain = PlainInUrl();
+  size_t begin = 0;  // Of the plain run that is not appended yet.
+  for (size_t i = 0; i < key.size(); ++i) {
+    const unsigned char c = key[i];
+    if (kPlain[c]) continue;
+    out->append(key.data() + begin, i - begin);
+    AppendEscaped(c, out);
+    begin = i + 1;
+  }
+  out->append(key.data() + begin, key.size() - begin);
 }
 
 absl::StatusOr<std::string> Unescape(absl::string_view escaped) {

@@ -24,6 +24,8 @@ inline constexpr int kEscapedKeyBytesMax = 225;
 std::string EscapeKey(absl::string_view key);
 // Percent-escapes all but RFC 3986's unreserved characters and '/'.
 std::string EscapeKeyForUrl(absl::string_view key);
+// The same, appended to `out`.
+void AppendKeyForUrl(absl::string_view key, std::string* out);
 // Strict: %XX with hexadecimal digits only; anything else stays.
 // kInvalidArgument: a '%' not followed by two hexadecimal digits.
 absl::StatusOr<std::string> Unescape(absl::string_view escaped);

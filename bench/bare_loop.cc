@@ -37,10 +37,10 @@ constexpr int kJournalBytes = 200;  // Of one file's record.
 
 absl::Status MakeFile(int root, int64_t number) {
   const uint64_t hash = base::Xxh3(absl::StrCat(number));
-  const std::string path = absl::StrFormat("%04d/p0%%2F%d@%016x",
-                                           hash % kDirectories, number, hash);
-  const int fd = openat(root, path.c_str(),
-                        O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  const std::string path =
+      absl::StrFormat("%04d/p0%%2F%d@%016x", hash % kDirectories, number, hash);
+  const int fd =
+      openat(root, path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (fd < 0) return base::PosixError("open", path, errno);
   const std::string value(kValueBytes, 'x');
   const std::string xattr(kXattrBytes, 'x');
@@ -60,8 +60,8 @@ absl::Status Run() {
     return base::PosixError("mkdir", dir, errno);
   }
   const int root = open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const int journal = openat(root, "journal",
-                             O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const int journal =
+      openat(root, "journal", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (root < 0 || journal < 0) return base::PosixError("open", dir, errno);
   for (int i = 0; i < kDirectories; ++i) {
     mkdirat(root, absl::StrFormat("%04d", i).c_str(), 0755);
@@ -74,7 +74,8 @@ absl::Status Run() {
   int64_t made = 0;
   while (absl::Now() - begin < time) {
     for (int i = 0; i < group; ++i) RETURN_IF_ERROR(MakeFile(root, made++));
-    if (synced && syncfs(root) != 0) return base::PosixError("syncfs", dir, errno);
+    if (synced && syncfs(root) != 0)
+      return base::PosixError("syncfs", dir, errno);
     if (write(journal, records.data(), records.size()) !=
             static_cast<ssize_t>(records.size()) ||
         (synced && fdatasync(journal) != 0)) {

@@ -234,7 +234,8 @@ class Client {
 
 int64_t Percentile(const std::vector<int64_t>& sorted, double part) {
   if (sorted.empty()) return 0;
-  const auto at = static_cast<size_t>(part * static_cast<double>(sorted.size()));
+  const auto at =
+      static_cast<size_t>(part * static_cast<double>(sorted.size()));
   return sorted[std::min(at, sorted.size() - 1)];
 }
 
@@ -293,10 +294,10 @@ absl::Status Run() {
   std::vector<std::unique_ptr<Client>> clients;
   for (int i = 0; i < absl::GetFlag(FLAGS_connections); ++i) {
     clients.push_back(std::make_unique<Client>(
-        i, std::string(mode == "put" || mode == "cycle"
-                           ? absl::GetFlag(FLAGS_bytes)
-                           : 0,
-                       'x')));
+        i,
+        std::string(
+            mode == "put" || mode == "cycle" ? absl::GetFlag(FLAGS_bytes) : 0,
+            'x')));
   }
   if (mode == "idle") return StayIdle(&clients);
   RunLoad(&clients);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/key_block.h"
 #include "proto/convert.h"
 
 namespace cairn::gateway {
@@ -231,6 +232,13 @@ void FakeStore::ListKeys(v1::ListKeysRequest request,
       v1::Record* record = page.add_records();
       if (cut == std::string::npos) *record = it->second.record;
     }
+  }
+  page.set_keys_count(page.keys_size());
+  if (request.with_key_block()) {
+    for (const std::string& key : page.keys()) {
+      base::AppendToKeyBlock(key, page.mutable_key_block());
+    }
+    page.clear_keys();
   }
   done(std::move(page));
 }

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/status.h"
 #include "gateway/byte_range.h"
+#include "gateway/http/read_ahead.h"
 #include "gateway/proxy_source.h"
 #include "gateway/redirect.h"
 #include "gateway/value_headers.h"
@@ -149,7 +150,7 @@ void RespondProxied(const CallPtr& call, Found found,
   auto source = std::make_shared<ProxySource>(&call->store(), call->target.key,
                                               found.record(), order,
                                               range.offset, range.length);
-  response->source = source;
+  response->source = std::make_shared<http::ReadAhead>(source);
   response->content_length = range.length;
   source->Start([call, response, source = source.get(),
                  found = std::move(found)](const absl::Status& status) {

@@ -10,11 +10,16 @@
 #include "absl/time/time.h"
 #include "base/blob_name.h"
 #include "base/hash.h"
+#include "base/key_block.h"
 #include "base/limits.h"
 #include "base/logging.h"
+#include "gateway/http/read_ahead.h"
 
 namespace cairn::gateway {
 namespace {
+
+// Around a key that needs no escape: quotes, slash, comma.
+constexpr int64_t kItemBytes = 4;
 
 // As in a URL; needs no escape in JSON.
 std::string KeyText(absl::string_view key) {
@@ -22,14 +27,12 @@ std::string KeyText(absl::string_view key) {
 }
 
 // One member of "keys". A cut key has no record: its version is 0.
-void AppendItem(const std::string& key, const v1::Record* record,
+void AppendItem(absl::string_view key, const v1::Record* record,
                 std::string* out) {
-  if (!out->empty()) out->push_back(',');
-  if (record == nullptr) {
-    absl::StrAppend(out, "\"", KeyText(key), "\"");
-    return;
-  }
-  absl::StrAppend(out, "{\"key\":\"", KeyText(key), "\"");
+  out->append(record == nullptr ? "\"/" : "{\"key\":\"/");
+  base::AppendKeyForUrl(key, out);
+  out->push_back('"');
+  if (record == nullptr) return;
   if (record->version().time_ms() != 0) {
     const std::string mtime = absl::FormatTime(
         "%Y-%m-%dT%H:%M:%SZ", absl::FromUnixSeconds(MtimeOf(*record)),
@@ -89,7 +92,8 @@ class Listing final : public http::BodySource,
 
   void Stream() {
     http::Response response = JsonResponse();
-    response.source = shared_from_this();
+    // The next page is fetched while the last one is sent.
+    response.source = std::make_shared<http::ReadAhead>(shared_from_this());
     Call()->Respond(std::move(response));
   }
 
@@ -107,15 +111,11 @@ class Listing final : public http::BodySource,
 
   // What is there to be sent; "" behind the end.
   std::string TakePiece() {
-    std::string piece;
+    std::string piece = std::exchange(text_, std::string());
     if (!begun_) {
-      piece = all_ ? "{\"next\":\"\",\"keys\":[" : "{\"keys\":[";
-    } else if (!text_.empty()) {
-      piece = ",";
+      piece.insert(0, all_ ? "{\"next\":\"\",\"keys\":[" : "{\"keys\":[");
     }
     begun_ = true;
-    piece.append(text_);
-    text_.clear();
     if (complete_ && !ended_) {
       ended_ = true;
       if (all_) {
@@ -136,27 +136,37 @@ class Listing final : public http::BodySource,
     request.set_start(next_);
     request.set_delimiter(target_.delimiter);
     request.set_with_records(target_.long_form);
+    request.set_with_key_block(true);
     request.set_page_size(static_cast<int32_t>(
         all_ ? page_keys_max : std::min(page_keys_max, keys_left_)));
     store_->ListKeys(std::move(request),
                      [self = shared_from_this(), done = std::move(done)](
                          const absl::StatusOr<v1::ListKeysResponse>& page) {
-                       if (page.ok()) self->AddPage(*page);
-                       done(page.status());
+                       done(page.ok() ? self->AddPage(*page) : page.status());
                      });
   }
 
-  void AddPage(const v1::ListKeysResponse& page) {
-    for (int i = 0; i < page.keys_size(); ++i) {
+  absl::Status AddPage(const v1::ListKeysResponse& page) {
+    text_.reserve(text_.size() + page.key_block().size() +
+                  kItemBytes * page.keys_count());
+    base::KeyBlockReader keys(page.key_block());
+    absl::string_view key;
+    for (int i = 0; keys.Next(&key); ++i) {
       const v1::Record* record = !target_.long_form ? nullptr
                                  : i < page.records_size()
                                      ? &page.records(i)
                                      : &v1::Record::default_instance();
-      AppendItem(page.keys(i), record, &text_);
+      if (any_) text_.push_back(',');
+      any_ = true;
+      AppendItem(key, record, &text_);
     }
-    keys_left_ -= page.keys_size();
+    if (keys.damaged()) {
+      return absl::InternalError("the master's list of keys cannot be read");
+    }
+    keys_left_ -= page.keys_count();
     next_ = page.next();
     complete_ = next_.empty() || (!all_ && keys_left_ <= 0);
+    return absl::OkStatus();
   }
 
   CallPtr call_;  // Until it is answered.
@@ -166,8 +176,9 @@ class Listing final : public http::BodySource,
   int64_t keys_left_;
   // The first key not yet fetched.
   std::string next_;
-  // Members of "keys" not yet sent.
+  // Members of "keys" not yet sent, each but the first behind its comma.
   std::string text_;
+  bool any_ = false;       // There was a member.
   bool complete_ = false;  // Nothing is left to fetch.
   bool begun_ = false;
   bool ended_ = false;

@@ -126,7 +126,9 @@ class IndexStore {
   // n). `next` is the first key not returned, empty at the end. See
   // ListKeysRequest for `delimiter`.
   struct Page {
+    int64_t keys_count = 0;  // In `keys` or in `key_block`.
     std::vector<std::string> keys;
+    std::string key_block;            // See base/key_block.h.
     std::vector<v1::Record> records;  // As many as keys, or none.
     std::string next;
   };
@@ -137,6 +139,7 @@ class IndexStore {
     int64_t limit = 1000;
     bool with_records = false;
     bool with_tombstones = false;
+    bool with_key_block = false;  // Instead of `keys`, which stay empty.
   };
   virtual absl::StatusOr<Page> Scan(const ScanOptions& options) = 0;
 

@@ -35,6 +35,20 @@ TEST_P(IndexStoreContractTest, PagesFollowEachOther) {
             Code::kInvalidArgument);
 }
 
+TEST_P(IndexStoreContractTest, AKeyBlockHoldsTheKeysOfThePage) {
+  for (int i = 0; i < 10; ++i) MustCommit(Put(absl::StrCat("k", i), 1));
+  IndexStore::ScanOptions options;
+  options.start = "k3";
+  options.limit = 4;
+  options.with_key_block = true;
+  const auto page = store_->Scan(options);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_TRUE(page->keys.empty());
+  EXPECT_EQ(page->keys_count, 4);
+  EXPECT_EQ(page->next, "k7");
+  EXPECT_EQ(page->key_block, "\2k3\2k4\2k5\2k6");
+}
+
 TEST_P(IndexStoreContractTest, PrefixesAndKeysOfAnyBytesAreListed) {
   const std::string nul("\0", 1);
   for (const std::string& key :

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/key_block.h"
+
 namespace cairn::index {
 
 std::optional<std::string> AfterPrefix(absl::string_view prefix) {
@@ -28,12 +30,17 @@ PageBuilder::Then PageBuilder::Add(absl::string_view key,
       cut = true;
     }
   }
-  if (static_cast<int64_t>(page_.keys.size()) >= options_.limit) {
+  if (page_.keys_count >= options_.limit) {
     // Of a cut key the cut itself: what the next page begins with.
     page_.next = std::string(entry);
     return Then::kDone;
   }
-  page_.keys.emplace_back(entry);
+  ++page_.keys_count;
+  if (options_.with_key_block) {
+    base::AppendToKeyBlock(entry, &page_.key_block);
+  } else {
+    page_.keys.emplace_back(entry);
+  }
   if (options_.with_records) {
     page_.records.push_back(cut ? v1::Record() : record());
   }

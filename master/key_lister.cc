@@ -20,6 +20,7 @@ absl::StatusOr<v1::ListKeysResponse> ListKeys(
   options.start = request.start();
   options.delimiter = request.delimiter();
   options.with_records = request.with_records();
+  options.with_key_block = request.with_key_block();
   options.limit = request.page_size() == 0 ? base::kListPageKeysDefault
                                            : request.page_size();
   // A page may be shorter than asked: `next` says where to go on.
@@ -32,6 +33,8 @@ absl::StatusOr<v1::ListKeysResponse> ListKeys(
         absl::StrCat("the index does not answer: ", page.status().message()));
   }
   v1::ListKeysResponse response;
+  response.set_keys_count(static_cast<int32_t>(page->keys_count));
+  response.set_key_block(std::move(page->key_block));
   for (std::string& key : page->keys) response.add_keys(std::move(key));
   for (v1::Record& record : page->records) {
     *response.add_records() = std::move(record);
