@@ -420,7 +420,12 @@ TEST(RedisFullTest, AtMaxmemoryPutsAreRefusedAndTheRestGoesOn) {
     EXPECT_TRUE(Commit(store.get(), DeleteAt(absl::StrCat("k", i), 3)).ok());
   }
   server.Cli("CONFIG SET maxmemory 24mb");
-  EXPECT_TRUE(Commit(store.get(), PutAt("new", 4, value)).ok());
+  // Buffers of Redis' own count too until it has given them back.
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  do {
+    put = Commit(store.get(), PutAt("new", 4, value));
+  } while (absl::IsResourceExhausted(put) && absl::Now() < deadline);
+  EXPECT_TRUE(put.ok()) << put;
 }
 
 TEST(RedisFullTest, TheWatermarkIsBelowMaxmemory) {
