@@ -16,6 +16,7 @@ namespace {
 constexpr char kConfig[] = R"(# Written by cairn-volume at each start.
 $0worker_processes $1;
 worker_rlimit_nofile 65536;
+pcre_jit on;
 daemon off;
 master_process on;
 pid "$2/nginx.pid";
