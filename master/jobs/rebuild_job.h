@@ -1,10 +1,11 @@
 // Makes a lost index again from the files of all volumes.
 //
 // A key lies in the directory of the same number on every subvolume, so the
-// job goes directory by directory: all agents list theirs at once, the copies
-// of its keys are merged (blob_merge.h) and written into the index, and the
-// number is noted, so that a restart of the master goes on there. Memory holds
-// a few of the 256 directories.
+// job goes directory by directory: all agents list theirs at once. While some
+// are read, the copies of the keys of those before are merged (blob_merge.h)
+// and written into the index. Once a second the number is noted, so that a
+// restart of the master goes on there (restore_writer.h). Memory holds a few
+// of the 256 directories.
 
 #ifndef CAIRN_MASTER_JOBS_REBUILD_JOB_H_
 #define CAIRN_MASTER_JOBS_REBUILD_JOB_H_
