@@ -77,8 +77,8 @@ inline constexpr int kJobProblemsShown = 10;
 // How often a stream of progress says how the job is.
 inline constexpr absl::Duration kJobProgressInterval = absl::Milliseconds(500);
 // A rebuild writes the index when it has read so many blobs or so many bytes of
-// values, in whole directories: in large groups a sorted write costs RocksDB
-// half as much (docs/performance.md).
+// values, in whole directories: the larger a group, the less a sorted write
+// costs RocksDB (docs/performance.md).
 inline constexpr size_t kRebuildGroupBlobs = 8192;
 inline constexpr int64_t kRebuildGroupBytes = 16 << 20;
 // How often it notes how far it has got, which waits for a sync of the disk;
