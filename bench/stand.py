@@ -148,8 +148,14 @@ class Cairn:
                     self.pids[word.split("/")[-1]] = int(entry.parent.name)
 
     def cpu(self):
-        """{process: CPU seconds}"""
-        return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
+        """{process: CPU seconds}; an agent's nginx is one of its own."""
+        found = {name: cpu_seconds(pid) for name, pid in self.pids.items()}
+        for name, pid in self.pids.items():
+            if name.startswith("volume-"):
+                found[f"nginx-{name[7:]}"] = sum(
+                    cpu_seconds(worker) for master in children_of(pid)
+                    for worker in children_of(master))
+        return found
 
     def usage(self):
         """{process: (CPU seconds, peak RSS in MB)}"""
