@@ -24,8 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr absl::Duration kReadyTimeout = absl::Seconds(30);
-
 std::string Local(int port) { return absl::StrCat("127.0.0.1:", port); }
 
 // An agent that was killed leaves its nginx, and workers outlive a master;
@@ -123,6 +121,11 @@ std::vector<std::string> Cluster::CommandOf(const std::string& name) const {
   }
   if (more != nullptr)
     command.insert(command.end(), more->begin(), more->end());
+  if (!options_.programs.empty()) {
+    command[0] = absl::StrCat(options_.programs, "/", command[0]);
+  }
+  command.insert(command.begin(), options_.wrapper.begin(),
+                 options_.wrapper.end());
   return command;
 }
 
@@ -162,7 +165,7 @@ void Cluster::SwapAddresses(const std::string& a, const std::string& b) {
 }
 
 void Cluster::WaitReady() {
-  const bool ready = WaitUntil(kReadyTimeout, [this] {
+  const bool ready = WaitUntil(options_.ready_timeout, [this] {
     const v1::GetStatusResponse status = GetStatus();
     const auto up = std::count_if(
         status.map().volumes().begin(), status.map().volumes().end(),
@@ -181,7 +184,7 @@ void Cluster::WaitReady() {
 
 void Cluster::WaitVolume(const std::string& name, v1::VolumeState state) {
   const std::string address = Local(ports_.at(name));
-  const bool reached = WaitUntil(kReadyTimeout, [&] {
+  const bool reached = WaitUntil(options_.ready_timeout, [&] {
     const v1::GetStatusResponse status = GetStatus();
     for (const v1::Volume& volume : status.map().volumes()) {
       if (volume.grpc_address() == address) return volume.state() == state;

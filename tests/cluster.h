@@ -23,6 +23,13 @@ struct ClusterOptions {
   std::vector<std::string> gateway_flags;
   // By name: "volume-1".
   std::map<std::string, std::vector<std::string>> volume_flags;
+  // Where master/cairn-master and the others lie; empty: where the test runs.
+  std::string programs;
+  // Words before each program: {"valgrind", "--tool=callgrind"}. What they run
+  // must keep its pid.
+  std::vector<std::string> wrapper;
+  // How long volumes and gateway may need until they are up.
+  absl::Duration ready_timeout = absl::Seconds(30);
 };
 
 // Its processes are named master, volume-1 ... volume-N and gateway; their
@@ -31,7 +38,8 @@ struct ClusterOptions {
 class Cluster {
  public:
   // Starts all and waits until every volume is up and the gateway is ready;
-  // aborts the test, after printing the logs, when that takes over 30 s.
+  // aborts the test, after printing the logs, when that takes longer than
+  // ready_timeout.
   explicit Cluster(ClusterOptions options = {});
   ~Cluster();
 
