@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "rpc/cork.h"
 
 namespace cairn::master {
 namespace {
@@ -172,6 +173,8 @@ void CommitQueue::CommitGroup(std::vector<PendingCommit> group) {
 void CommitQueue::Answer(std::vector<PendingCommit> group,
                          std::vector<index::MutationResult> results) {
   CHECK(group.size() == results.size());
+  // What a group of deletes sends to the agents now leaves as one message.
+  const rpc::Cork cork;
   std::vector<CommitSink*> sinks;
   for (size_t i = 0; i < group.size(); ++i) {
     if (options_.leases != nullptr) options_.leases->EndWrite(group[i].key);

@@ -4,13 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/limits.h"
 #include "index/memory_index_store.h"
 #include "master/commit_check.h"
 #include "master/test_cluster.h"
+#include "rpc/cork.h"
 
 namespace cairn::master {
 namespace {
@@ -108,6 +111,35 @@ TEST_F(CommitQueueTest, CommitsOfOneCallAreAnsweredInOrderAsOneGroup) {
   base::MutexLock lock(&mu_);
   EXPECT_EQ(groups_written_, 1);
   EXPECT_EQ(removals_, 2);  // The blobs of "1".
+}
+
+// Sends something for each answer, as a delete does.
+class Sender final : public CommitSink,
+                     public rpc::Cork::Waiter,
+                     public std::enable_shared_from_this<Sender> {
+ public:
+  void OnCommitted(int64_t, index::MutationResult) override {
+    ++answers_;
+    EXPECT_TRUE(rpc::Cork::Defer(shared_from_this()));
+  }
+  void OnGroupEnd() override {}
+  void OnRelease() override { answers_at_release.push_back(answers_); }
+
+  std::vector<int> answers_at_release;
+
+ private:
+  int answers_ = 0;
+};
+
+TEST_F(CommitQueueTest, WhatTheAnswersOfAGroupSendLeavesTogether) {
+  Start(/*write_here=*/true);
+  const auto sender = std::make_shared<Sender>();
+  std::vector<PendingCommit> commits;
+  for (const char* key : {"a", "b", "c"}) {
+    commits.push_back({TestPut(key, "1", kNowMs, {1, 2}), sender, 1});
+  }
+  queue_->SubmitHere(std::move(commits));
+  EXPECT_THAT(sender->answers_at_release, ElementsAre(3));
 }
 
 TEST_F(CommitQueueTest, ARefusedCommitLeavesTheOthersOfItsGroupAlone) {
