@@ -157,7 +157,8 @@ def main():
         return rebuild_rows.run(args, Cairn, wrk, LUA_PUT)
     subprocess.run(["bazel", "build", *TOOLS], cwd=ROOT, capture_output=True,
                    check=True)
-    print(machine(args, RUNS))
+    print(f"{machine()}; median of {RUNS} x {args.seconds} s, load generator on "
+          "the same cores")
     bench = Bench(args)
     try:
         bench.run()

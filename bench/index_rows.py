@@ -3,12 +3,13 @@
 import json
 import os
 import pathlib
-import platform
 import shutil
 import statistics
 import subprocess
 import sys
 import time
+
+from report import machine
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "bazel-bin/bench/index_bench"
@@ -125,9 +126,7 @@ def behind_gateway(directory, args, rows, make, wrk, put, lua_get, lua_put):
 
 
 def run(args, make_cluster, wrk, put, lua_get, lua_put):
-    print(f"{platform.node()}: {os.cpu_count()} cores, Linux "
-          f"{platform.release()}, {time.strftime('%Y-%m-%d')}, {args.keys} "
-          "keys")
+    print(f"{machine()}; {args.keys} keys")
     subprocess.run(["bazel", "build", "//bench:index_bench"], cwd=ROOT,
                    capture_output=True, check=True)
     directory = pathlib.Path(args.dir).absolute() / str(os.getpid())

@@ -10,14 +10,14 @@ import json
 import multiprocessing
 import os
 import pathlib
-import platform
 import random
-import shutil
 import signal
 import subprocess
 import time
 
 import http_client
+from report import machine
+from stand import directory_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 READERS = 4
@@ -292,23 +292,19 @@ def run(args, make_cluster):
     keys = args.keys or 30000
     parts = [Part("small", keys, 1024, 512 << 10),
              Part("large", 120, 16 << 20, 32 << 20)]
-    print(f"{platform.node()}: {os.cpu_count()} cores, Linux "
-          f"{platform.release()}, {time.strftime('%Y-%m-%d')}, three volumes "
-          f"and more, R = 2, fsync, nothing inlined, {READERS} readers")
-    directory = pathlib.Path(args.dir).absolute() / str(os.getpid())
-    directory.mkdir(parents=True)
+    print(f"{machine()}; three volumes and more, R = 2, fsync, nothing inlined, "
+          f"{READERS} readers")
     rows = []
-    for i, part in enumerate(parts):
-        if args.row and not any(part.name in row for row in args.row):
-            continue
-        cluster = make_cluster(directory / part.name, args.port + 100 * i, 2,
-                               "fsync", volumes=3, inline_max="0")
-        try:
-            Run(cluster, part, rows).run()
-        finally:
-            cluster.stop()
-    if not args.keep:
-        shutil.rmtree(directory)
+    with directory_of(args) as directory:
+        for i, part in enumerate(parts):
+            if args.row and not any(part.name in row for row in args.row):
+                continue
+            cluster = make_cluster(directory / part.name, args.port + 100 * i,
+                                   2, "fsync", volumes=3, inline_max="0")
+            try:
+                Run(cluster, part, rows).run()
+            finally:
+                cluster.stop()
     if args.json:
         pathlib.Path(args.json).write_text(json.dumps(rows, indent=1))
     return 0

@@ -1,13 +1,14 @@
 """Rows of `./dev bench --rebuild`: an index made again from the files."""
 
 import json
-import os
 import pathlib
-import platform
 import shutil
 import statistics
 import subprocess
 import time
+
+from report import machine
+from stand import directory_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RUNS = 3
@@ -58,11 +59,16 @@ def rebuild(cluster):
 
 
 def run(args, make_cluster, wrk, lua_put):
-    print(f"{platform.node()}: {os.cpu_count()} cores, Linux "
-          f"{platform.release()}, {time.strftime('%Y-%m-%d')}, at least "
-          f"{args.keys} keys of 1 KiB on 2 volumes with 4 subvolumes")
-    directory = pathlib.Path(args.dir).absolute() / str(os.getpid())
-    directory.mkdir(parents=True)
+    print(f"{machine()}; at least {args.keys} keys of 1 KiB on 2 volumes with "
+          "4 subvolumes")
+    with directory_of(args) as directory:
+        rows = measure(args, directory, make_cluster, wrk, lua_put)
+    if args.json:
+        pathlib.Path(args.json).write_text(json.dumps(rows, indent=1))
+    return 0
+
+
+def measure(args, directory, make_cluster, wrk, lua_put):
     cluster = make_cluster(directory / "cairn", args.port, 2, "os")
     rows = []
     try:
@@ -85,8 +91,4 @@ def run(args, make_cluster, wrk, lua_put):
               f"{rate / base:.2f}")
     finally:
         cluster.stop()
-        if not args.keep:
-            shutil.rmtree(directory)
-    if args.json:
-        pathlib.Path(args.json).write_text(json.dumps(rows, indent=1))
-    return 0
+    return rows

@@ -7,15 +7,13 @@ import platform
 import time
 
 
-def machine(args, runs):
+def machine():
     model = next((line.split(":")[1].strip()
                   for line in pathlib.Path("/proc/cpuinfo").open()
                   if line.startswith("model name")), platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
     return (f"{platform.node()}: {os.cpu_count()} cores ({model}), {memory} "
-            f"GiB, Linux {platform.release()}, {time.strftime('%Y-%m-%d')}; "
-            f"median of {runs} x {args.seconds} s, load generator on the same "
-            "cores")
+            f"GiB, Linux {platform.release()}, {time.strftime('%Y-%m-%d')}")
 
 
 def micros(value):

@@ -1,8 +1,10 @@
 """What the rows of the bench run on: nginx, clusters, and load generators."""
 
+import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -165,6 +167,18 @@ class Cairn:
     def stop(self):
         subprocess.run([ROOT / "dev", "down", f"--data={self.directory}"],
                        check=True, stdout=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def directory_of(args):
+    """A new directory of this run, removed in the end unless --keep."""
+    directory = pathlib.Path(args.dir).absolute() / str(os.getpid())
+    directory.mkdir(parents=True)
+    try:
+        yield directory
+    finally:
+        if not args.keep:
+            shutil.rmtree(directory)
 
 
 def put(port, key, data):

@@ -28,6 +28,8 @@ class CommitSink {
   virtual ~CommitSink() = default;
   // `result.status` is kUnavailable when the outcome is unknown or the cluster
   // serves nothing.
+  // Called under a cork: what it submits to lanes leaves when all results of
+  // the group have been handed over.
   virtual void OnCommitted(int64_t op_id, index::MutationResult result) = 0;
   // All results of a group that concern this sink have been handed over: the
   // moment to send them off in one message.

@@ -14,6 +14,7 @@
 #include "client/metadata_client.h"
 #include "index/index_store.h"
 #include "proto/cairn/v1/common.pb.h"
+#include "proto/cairn/v1/metadata.pb.h"
 #include "proto/convert.h"
 
 namespace cairn::master {
@@ -36,6 +37,17 @@ inline v1::ClusterMap TestMap(int volumes) {
     for (int i = 0; i < 4; ++i) volume->add_subvolumes();
   }
   return map;
+}
+
+// What the agent of such a volume says when it joins.
+inline v1::JoinRequest TestJoin(uint32_t volume_id) {
+  v1::JoinRequest request;
+  request.set_volume_id(volume_id);
+  request.set_session_id(volume_id);
+  request.set_grpc_address(absl::StrCat("h:", volume_id));
+  request.set_http_address(absl::StrCat("w:", volume_id));
+  for (int i = 0; i < 4; ++i) request.add_subvolumes();
+  return request;
 }
 
 inline std::shared_ptr<const client::ClusterView> TestView(v1::ClusterMap map) {

@@ -38,13 +38,7 @@ class PlacementJobTest : public testing::Test {
     members.map = TestMap(0);
     members_ = std::make_unique<Membership>(std::move(members));
     for (uint32_t id = 1; id <= 3; ++id) {
-      v1::JoinRequest request;
-      request.set_volume_id(id);
-      request.set_session_id(id);
-      request.set_grpc_address(absl::StrCat("h:", id));
-      request.set_http_address(absl::StrCat("w:", id));
-      for (int i = 0; i < 4; ++i) request.add_subvolumes();
-      EXPECT_TRUE(members_->Join(request).ok());
+      EXPECT_TRUE(members_->Join(TestJoin(id)).ok());
     }
     EXPECT_TRUE(members_->SetDraining(1, true).ok());
     CommitQueue::Options commits;

@@ -5,7 +5,6 @@
 
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "index/memory_index_store.h"
 #include "master/index_mark.h"
 #include "master/test_cluster.h"
@@ -27,13 +26,7 @@ class VolumeRemovalTest : public testing::Test {
     options.map = TestMap(0);
     members_ = std::make_unique<Membership>(std::move(options));
     for (uint32_t id = 1; id <= 3; ++id) {
-      v1::JoinRequest request;
-      request.set_volume_id(id);
-      request.set_session_id(id);
-      request.set_grpc_address(absl::StrCat("h:", id));
-      request.set_http_address(absl::StrCat("w:", id));
-      for (int i = 0; i < 4; ++i) request.add_subvolumes();
-      EXPECT_TRUE(members_->Join(request).ok());
+      EXPECT_TRUE(members_->Join(TestJoin(id)).ok());
     }
     CommitQueue::Options commits;
     commits.index = index_.get();
