@@ -143,7 +143,8 @@ bool ClusterClient::Send(Lane* lane, Batch* batch) {
     return wait(absl::UnavailableError(absl::StrCat(
         "the Redis Cluster at ", uri().Text(), " has slots without a node")));
   }
-  auto connection = Acquire(lane->node);
+  auto connection = batch->options.changes ? AcquireForChanges(lane->node)
+                                           : Acquire(lane->node);
   if (!connection.ok()) {
     // Who comes while it has long been away does not wait as well.
     batch->deadline =
@@ -314,6 +315,20 @@ absl::StatusOr<ClusterNode::Connection> ClusterClient::Acquire(
       return Holds(address, name);
     });
   });
+}
+
+absl::StatusOr<ClusterNode::Connection> ClusterClient::AcquireForChanges(
+    ClusterNode* node) {
+  ASSIGN_OR_RETURN(ClusterNode::Connection connection, Acquire(node));
+  const auto why_not_yet =
+      node->log_rewrite().WhyNotYet(connection.get(), node->address().Text());
+  if (!why_not_yet.ok()) {
+    node->NoteFailure();
+    return why_not_yet.status();
+  }
+  if (why_not_yet->empty()) return connection;
+  node->Release(std::move(connection));
+  return absl::UnavailableError(*why_not_yet);
 }
 
 bool ClusterClient::Holds(const RedisAddress& node, absl::string_view name) {

@@ -7,7 +7,6 @@
 #include "base/limits.h"
 #include "base/logging.h"
 #include "base/status.h"
-#include "index/redis/redis_client.h"
 
 namespace cairn::index {
 
@@ -46,15 +45,10 @@ absl::StatusOr<ClusterNode::Connection> ClusterNode::Connect(
   ASSIGN_OR_RETURN(
       Connection connection,
       RedisConnection::Connect(server_, base::kIndexCommandDeadline));
-  ASSIGN_OR_RETURN(const auto info, connection->Run({{"INFO", "server"}}));
-  if (info[0].is(RedisReply::Type::kError)) {
-    return absl::UnavailableError(
-        absl::StrCat("Redis at ", server_.Text(), ": ", info[0].text));
-  }
-  const std::string run_id = InfoField(info[0].text, "run_id");
+  RETURN_IF_ERROR(connection->AskRunId());
   base::MutexLock lock(&check_mu_);
-  if (run_id != run_id_) RETURN_IF_ERROR(check(connection.get()));
-  run_id_ = run_id;
+  if (connection->run_id() != run_id_) RETURN_IF_ERROR(check(connection.get()));
+  run_id_ = connection->run_id();
   return connection;
 }
 

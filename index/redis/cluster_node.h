@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/mutex.h"
+#include "index/redis/log_rewrite.h"
 #include "index/redis/redis_connection.h"
 #include "index/redis/redis_uri.h"
 #include "index/redis/replica_wait.h"
@@ -30,6 +31,7 @@ class ClusterNode {
   explicit ClusterNode(RedisUri server) : server_(std::move(server)) {}
   RedisAddress address() const { return {server_.host, server_.port}; }
   ReplicaWait& replicas() { return replicas_; }
+  LogRewrite& log_rewrite() { return log_rewrite_; }
 
   // A connection for the caller alone. `check` is asked on the first one after
   // the node was started anew or Forget() was called. kUnavailable: the node is
@@ -49,6 +51,7 @@ class ClusterNode {
 
   const RedisUri server_;
   ReplicaWait replicas_;
+  LogRewrite log_rewrite_;
 
   // One at a time asks whether the node is what it was. Held across that.
   base::Mutex check_mu_;

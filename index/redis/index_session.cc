@@ -213,7 +213,11 @@ absl::Status IndexSession::MakeIndexInOneStep() {
     commands.push_back({"SET", NamesOf(shard).index_id, index_id_});
   }
   commands.push_back({"EXEC"});
-  ASSIGN_OR_RETURN(const auto replies, Run(commands, Deadline()));
+  RunOptions options;
+  options.deadline = Deadline();
+  options.changes = true;
+  bool sent = false;
+  ASSIGN_OR_RETURN(const auto replies, client_->Run(commands, options, &sent));
   if (!replies.back().is(RedisReply::Type::kList)) {
     return absl::FailedPreconditionError(
         absl::StrCat("the Redis at ", uri().Text(),

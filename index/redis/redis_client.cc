@@ -1,19 +1,8 @@
 #include "index/redis/redis_client.h"
 
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
+#include "absl/strings/string_view.h"
 
 namespace cairn::index {
-
-std::string InfoField(absl::string_view info, absl::string_view name) {
-  for (absl::string_view line : absl::StrSplit(info, '\n')) {
-    if (absl::ConsumePrefix(&line, name) && absl::ConsumePrefix(&line, ":")) {
-      absl::ConsumeSuffix(&line, "\r");
-      return std::string(line);
-    }
-  }
-  return "";
-}
 
 bool IsNotNow(const RedisReply& reply) {
   for (const absl::string_view word :

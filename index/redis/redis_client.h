@@ -22,8 +22,10 @@ namespace cairn::index {
 
 struct RunOptions {
   absl::Time deadline;
-  // The commands change something, and it is to be on a replica as well before
-  // Run() returns: where replicas take over by themselves and one is connected.
+  // The commands change something that must not be lost: they wait for a server
+  // that was started anew to have a whole log (log_rewrite.h). Where replicas
+  // take over by themselves and one is connected, it is to be on a replica as
+  // well before Run() returns.
   bool changes = false;
 };
 
@@ -77,9 +79,6 @@ class RedisClient {
   const RedisUri uri_;
   CheckServer check_;
 };
-
-// "a:b\r\nc:d" as INFO answers it: the value of `name`, "" if it is not there.
-std::string InfoField(absl::string_view info, absl::string_view name);
 
 // An answer that says nothing about a command, which was not run, but that it
 // has to wait: the server loads its data, runs somebody's script, has no master

@@ -8,6 +8,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/status.h"
 
 namespace cairn::index {
@@ -156,10 +158,29 @@ bool RedisReply::IsError(absl::string_view word) const {
   return type == Type::kError && absl::StartsWith(text, word);
 }
 
+std::string InfoField(absl::string_view info, absl::string_view name) {
+  for (absl::string_view line : absl::StrSplit(info, '\n')) {
+    if (absl::ConsumePrefix(&line, name) && absl::ConsumePrefix(&line, ":")) {
+      absl::ConsumeSuffix(&line, "\r");
+      return std::string(line);
+    }
+  }
+  return "";
+}
+
 absl::StatusOr<std::vector<RedisReply>> RedisConnection::Run(
     absl::Span<const RedisCommand> commands) {
   RETURN_IF_ERROR(Send(commands));
   return Receive(commands.size());
+}
+
+absl::Status RedisConnection::AskRunId() {
+  ASSIGN_OR_RETURN(const auto info, Run({{"INFO", "server"}}));
+  if (info[0].is(RedisReply::Type::kError)) {
+    return absl::UnavailableError(info[0].text);
+  }
+  run_id_ = InfoField(info[0].text, "run_id");
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<RedisConnection>> RedisConnection::Connect(

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "index/redis/redis_uri.h"
@@ -28,6 +29,9 @@ struct RedisReply {
   // An error that begins with this word: "NOSCRIPT", "OOM".
   bool IsError(absl::string_view word) const;
 };
+
+// "a:b\r\nc:d" as INFO answers it: the value of `name`, "" if it is not there.
+std::string InfoField(absl::string_view info, absl::string_view name);
 
 // A command and its arguments; any bytes.
 using RedisCommand = std::vector<std::string>;
@@ -53,6 +57,15 @@ class RedisConnection {
   // Both: one round trip.
   absl::StatusOr<std::vector<RedisReply>> Run(
       absl::Span<const RedisCommand> commands);
+
+  // Which start of which server is at the other end, as INFO names it; "" until
+  // it was asked for.
+  const std::string& run_id() const { return run_id_; }
+  // Asks for it. Errors as those of Send(), also if Redis does not tell.
+  absl::Status AskRunId();
+
+ private:
+  std::string run_id_;
 };
 
 }  // namespace cairn::index

@@ -11,6 +11,8 @@
 #include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -217,6 +219,14 @@ TEST(RedisStartTest, AnotherMasterIsToldAndTheSameOneComesBackAtOnce) {
   EXPECT_LT(absl::Now() - free, absl::Seconds(2));
 }
 
+TEST(RedisStartTest, WithoutTheRightToRewriteItsLogItIsTakenAsItIs) {
+  RedisServer server;
+  server.Cli("ACL SETUSER cairn on '>pw' '~*' +@all -bgrewriteaof");
+  const Store store =
+      MustOpen(absl::StrCat("redis://cairn:pw@127.0.0.1:", server.port()));
+  EXPECT_TRUE(Commit(store.get(), PutAt("foo", 1)).ok());
+}
+
 // --- While it runs ---------------------------------------------------------
 
 class RedisFaultTest : public testing::Test {
@@ -224,6 +234,22 @@ class RedisFaultTest : public testing::Test {
   void Restart() {
     server_.Kill();
     server_.Start();
+  }
+
+  // Cuts the log two letters into the last `word`.
+  void TearLogIn(const std::string& word) {
+    int torn = 0;
+    for (const auto& entry :
+         fs::directory_iterator(server_.directory() + "/appendonlydir")) {
+      if (!absl::EndsWith(entry.path().string(), ".incr.aof")) continue;
+      std::ifstream in(entry.path());
+      const std::string log((std::istreambuf_iterator<char>(in)), {});
+      const size_t place = log.rfind(word);
+      if (place == std::string::npos) continue;
+      fs::resize_file(entry.path(), place + 2);
+      ++torn;
+    }
+    EXPECT_EQ(torn, 1);
   }
 
   RedisServer server_;
@@ -307,6 +333,54 @@ TEST_F(RedisFaultTest, AcknowledgedCommitsSurviveKillsUnderLoad) {
       EXPECT_EQ((*found)[0]->value, "value");
     }
   }
+}
+
+// Killed while it wrote a transaction to its log, Redis starts with the first
+// half of it at the log's end, and goes on writing behind that.
+TEST_F(RedisFaultTest, WhatFollowsATornTransactionIsNotLost) {
+  ASSERT_TRUE(Commit(store_.get(), PutAt("foo", 1, "bar")).ok());
+  ASSERT_TRUE(Commit(store_.get(), PutAt("foo", 2, "baz")).ok());
+  server_.Kill();
+  TearLogIn("HSET");
+  server_.Start();
+  // One change alone is no transaction, and two are one.
+  ASSERT_TRUE(Commit(store_.get(), PutAt("one", 3)).ok());
+  Restart();
+  EXPECT_TRUE(Lookup(store_.get(), "one").ok());
+  ASSERT_TRUE(Commit(store_.get(), PutAt("two", 4, "value")).ok());
+  Restart();
+  EXPECT_TRUE(Lookup(store_.get(), "one").ok());
+  EXPECT_TRUE(Lookup(store_.get(), "two").ok());
+  const std::vector<std::string> keys = {"foo"};
+  const auto foo = store_->Lookup(keys, /*with_values=*/true);
+  ASSERT_TRUE(foo.ok() && (*foo)[0].ok());
+  EXPECT_EQ((*foo)[0]->value, "bar");
+}
+
+// Who reads does not wait for it.
+TEST_F(RedisFaultTest, ChangesWaitForALogThatCannotBeWrittenAnew) {
+  ASSERT_TRUE(Commit(store_.get(), PutAt("foo", 1)).ok());
+  server_.Kill();
+  // Where it would put what it has written.
+  std::vector<std::string> taken;
+  for (int i = 1; i < 10; ++i) {
+    taken.push_back(absl::StrCat(
+        server_.directory(), "/appendonlydir/appendonly.aof.", i, ".base.rdb"));
+    if (fs::exists(taken.back())) {
+      taken.pop_back();
+    } else {
+      fs::create_directory(taken.back());
+    }
+  }
+  server_.Start();
+  EXPECT_TRUE(Lookup(store_.get(), "foo").ok());
+  const auto results = store_->Commit({PutAt("foo", 2)}, kNow);
+  EXPECT_EQ(results.status().code(), Code::kUnavailable);
+  EXPECT_THAT(std::string(results.status().message()),
+              HasSubstr("cannot write its log anew"));
+  EXPECT_TRUE(Lookup(store_.get(), "foo").ok());
+  for (const std::string& path : taken) fs::remove(path);
+  EXPECT_TRUE(Commit(store_.get(), PutAt("foo", 2)).ok());
 }
 
 TEST_F(RedisFaultTest, OneScriptTakes64KeysAndNoMore) {

@@ -11,6 +11,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <utility>
 
@@ -84,6 +86,14 @@ RedisServer::~RedisServer() {
   std::filesystem::remove_all(directory_, ignored);
 }
 
+bool RedisServer::RefusedOnce() const {
+  std::ifstream in(directory_ + "/log");
+  const std::string log((std::istreambuf_iterator<char>(in)), {});
+  const size_t line = log.find_last_of('\n', log.size() - 2);
+  return absl::StrContains(log.substr(line + 1),
+                           "the truncated file is not the last file");
+}
+
 void RedisServer::Start() {
   StartIn(absl::ZeroDuration());
   const absl::Time deadline = absl::Now() + absl::Seconds(20);
@@ -94,9 +104,11 @@ void RedisServer::Start() {
         absl::StrContains(answer, "LOADING")) {
       return;
     }
-    if (waitpid(pid_, nullptr, WNOHANG) != 0 || absl::Now() > deadline) {
-      Abort(answer);
+    if (waitpid(pid_, nullptr, WNOHANG) != 0) {
+      if (!RefusedOnce()) Abort(answer);
+      StartIn(absl::ZeroDuration());
     }
+    if (absl::Now() > deadline) Abort(answer);
     absl::SleepFor(absl::Milliseconds(5));
   }
 }

@@ -52,6 +52,10 @@ class RedisServer {
   std::string Cli(const std::string& words) const;
 
  private:
+  // Killed while it wrote its torn log anew, Redis mends the log, ends, and
+  // starts the next time.
+  bool RefusedOnce() const;
+
   std::vector<std::string> settings_;
   std::string directory_;
   int port_ = 0;

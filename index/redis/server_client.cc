@@ -23,7 +23,9 @@ absl::StatusOr<std::vector<RedisReply>> ServerClient::Run(
     bool* sent) {
   for (;;) {
     *sent = false;
-    ASSIGN_OR_RETURN(Connection connection, Acquire(options.deadline));
+    ASSIGN_OR_RETURN(Connection connection,
+                     options.changes ? AcquireForChanges(options.deadline)
+                                     : Acquire(options.deadline));
     *sent = true;
     auto replies = RunOn(connection.get(), commands, options);
     if (!replies.ok()) {
@@ -109,6 +111,25 @@ absl::Status ServerClient::CheckStillMaster() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<ServerClient::Connection> ServerClient::AcquireForChanges(
+    absl::Time deadline) {
+  for (;;) {
+    ASSIGN_OR_RETURN(Connection connection, Acquire(deadline));
+    const auto why_not_yet =
+        log_rewrite_.WhyNotYet(connection.get(), uri().Text());
+    if (!why_not_yet.ok()) {
+      NoteFailure();
+      continue;
+    }
+    if (why_not_yet->empty()) return connection;
+    Release(std::move(connection));
+    if (absl::Now() + base::kIndexPauseMin > deadline) {
+      return absl::UnavailableError(*why_not_yet);
+    }
+    absl::SleepFor(base::kIndexPauseMin);
+  }
+}
+
 absl::StatusOr<ServerClient::Connection> ServerClient::Acquire(
     absl::Time deadline) {
   for (;;) {
@@ -182,18 +203,13 @@ absl::StatusOr<ServerClient::Connection> ServerClient::Connect() {
 
 absl::StatusOr<ServerClient::Connection> ServerClient::NewConnection() {
   ASSIGN_OR_RETURN(Connection connection, Connect());
-  ASSIGN_OR_RETURN(const auto info, connection->Run({{"INFO", "server"}}));
-  if (info[0].is(RedisReply::Type::kError)) {
-    return absl::UnavailableError(
-        absl::StrCat("Redis at ", uri().Text(), ": ", info[0].text));
-  }
-  const std::string run_id = InfoField(info[0].text, "run_id");
+  RETURN_IF_ERROR(connection->AskRunId());
   base::MutexLock lock(&check_mu_);
-  if (run_id != run_id_ && check()) {
+  if (connection->run_id() != run_id_ && check()) {
     RETURN_IF_ERROR(
         check()(connection.get(), [](absl::string_view) { return true; }));
   }
-  run_id_ = run_id;
+  run_id_ = connection->run_id();
   return connection;
 }
 

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "base/mutex.h"
+#include "index/redis/log_rewrite.h"
 #include "index/redis/redis_client.h"
 #include "index/redis/redis_connection.h"
 #include "index/redis/redis_uri.h"
@@ -40,6 +41,8 @@ class ServerClient final : public RedisClient {
       RedisConnection* connection, absl::Span<const RedisCommand> commands,
       const RunOptions& options);
   absl::StatusOr<Connection> Acquire(absl::Time deadline);
+  // To a server whose log is whole: waits until it is.
+  absl::StatusOr<Connection> AcquireForChanges(absl::Time deadline);
   // Nothing: the server was away a moment ago, it is not the time to try.
   absl::StatusOr<Connection> TryAcquire();
   absl::StatusOr<Connection> NewConnection();
@@ -53,6 +56,7 @@ class ServerClient final : public RedisClient {
   void NoteFailure();
 
   ReplicaWait replicas_;
+  LogRewrite log_rewrite_;
 
   // One at a time asks whether a server is what it was. Held across that.
   base::Mutex check_mu_;
