@@ -102,11 +102,11 @@ inline constexpr int64_t kVerifyBytesPerSecondMin = 1 << 20;
 // a plan takes about 10 ms.
 inline constexpr int kMovePlanKeys = 5000;
 // Copies that one CopyBlobs call makes, and their bytes unless one alone has
-// more: one group commit of the agent. Measured with two groups at once beside
-// readers whose p99 was 4 ms without: 256 copies 3,200 to 3,500 a second and a
-// p99 of 13 to 16 ms, 128 copies 3,100 to 3,900 and 10 to 14 ms, 64 copies
-// 3,000 to 3,200 and 8 ms.
-inline constexpr int kMoveGroupKeys = kBatchOpsMax / 2;
+// more: one group commit of the agent. Measured with two groups at once on a
+// quiet machine, beside readers whose p99 was 1.1 to 1.5 ms without: 128 copies
+// made 4,200 and 6,300 a second and a p99 5.0 and 5.5 times as long, 64 copies
+// 5,200 and 5.0 times, 32 copies 2,900 and 4.6 times.
+inline constexpr int kMoveGroupKeys = kBatchOpsMax / 4;
 inline constexpr int64_t kMoveGroupBytes = kBatchBytesMax;
 // Groups under way at once: one for each two volumes, which it keeps busy. Two
 // at least, since while one is being synced the other is read; with four on
