@@ -218,10 +218,11 @@ void ClusterClient::Take(size_t place, RedisReply reply, const Lane& lane,
 absl::Status ClusterClient::SettleChanges(const RedisReply& answer, Lane* lane,
                                           const Batch& batch) {
   ReplicaWait& replicas = lane->node->replicas();
-  RETURN_IF_ERROR(replicas.Settle(answer, lane->connection.get(),
-                                  lane->node->address().Text(),
-                                  batch.options.deadline));
-  if (!replicas.alone() || lane->asking) return absl::OkStatus();
+  ASSIGN_OR_RETURN(
+      const bool on_replica,
+      replicas.Settle(answer, lane->connection.get(),
+                      lane->node->address().Text(), batch.options.deadline));
+  if (on_replica || lane->asking) return absl::OkStatus();
   return CheckStillOwner(lane->node, batch.slots[lane->places[0]]);
 }
 

@@ -55,8 +55,8 @@ RedisReply Taken(const redisReply& from) {
 
 class HiredisConnection final : public RedisConnection {
  public:
-  HiredisConnection(Context context, std::string name)
-      : context_(std::move(context)), name_(std::move(name)) {}
+  HiredisConnection(Context context, std::string server)
+      : RedisConnection(std::move(server)), context_(std::move(context)) {}
 
   absl::Status Send(absl::Span<const RedisCommand> commands) override {
     std::vector<const char*> words;
@@ -97,15 +97,14 @@ class HiredisConnection final : public RedisConnection {
   absl::Status Failed() const {
     if (context_->err == REDIS_ERR_PROTOCOL) {
       return absl::FailedPreconditionError(absl::StrCat(
-          name_, " does not speak Redis' protocol: is it a Redis?"));
+          server(), " does not speak Redis' protocol: is it a Redis?"));
     }
     return absl::UnavailableError(
-        absl::StrCat("Redis at ", name_, ": ", context_->errstr));
+        absl::StrCat("Redis at ", server(), ": ", context_->errstr));
   }
 
  private:
   const Context context_;
-  const std::string name_;
 };
 
 // AUTH and SELECT, and a PING that shows who is there.

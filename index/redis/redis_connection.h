@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -47,6 +48,8 @@ class RedisConnection {
   static absl::StatusOr<std::unique_ptr<RedisConnection>> Connect(
       const RedisUri& uri, absl::Duration timeout);
   virtual ~RedisConnection() = default;
+  // The URI of the server at the other end, without its password.
+  const std::string& server() const { return server_; }
 
   // Sends all in one piece. kUnavailable: the connection has failed, what
   // became of the commands is unknown, and it must not be used again.
@@ -64,7 +67,11 @@ class RedisConnection {
   // Asks for it. Errors as those of Send(), also if Redis does not tell.
   absl::Status AskRunId();
 
+ protected:
+  explicit RedisConnection(std::string server) : server_(std::move(server)) {}
+
  private:
+  const std::string server_;
   std::string run_id_;
 };
 

@@ -23,21 +23,24 @@ RedisCommand ReplicaWait::Question() const {
   return has_replica_ ? Wait() : RedisCommand{"INFO", "replication"};
 }
 
-void ReplicaWait::Note(const RedisReply& info, absl::string_view name) {
+bool ReplicaWait::Note(const RedisReply& info, absl::string_view name) {
   // "slave0:ip=...,port=...,state=online,offset=...,lag=0"
-  has_replica_ = absl::StrContains(info.text, "state=online");
-  const bool was_alone = alone_.exchange(!has_replica_);
-  if (!was_alone && alone_) {
+  const bool has_replica = absl::StrContains(info.text, "state=online");
+  has_replica_ = has_replica;
+  const bool was_alone = alone_.exchange(!has_replica);
+  if (!was_alone && !has_replica) {
     base::LogWarning("no replica is connected to the Redis at ", name,
                      ": what is acknowledged from now on is there alone");
-  } else if (was_alone && !alone_) {
+  } else if (was_alone && has_replica) {
     base::LogInfo("a replica is connected to the Redis at ", name, " again");
   }
+  return has_replica;
 }
 
-absl::Status ReplicaWait::Settle(const RedisReply& answer,
-                                 RedisConnection* connection,
-                                 absl::string_view name, absl::Time deadline) {
+absl::StatusOr<bool> ReplicaWait::Settle(const RedisReply& answer,
+                                         RedisConnection* connection,
+                                         absl::string_view name,
+                                         absl::Time deadline) {
   RedisReply last = answer;
   for (;;) {
     if (last.is(RedisReply::Type::kError)) {
@@ -45,7 +48,7 @@ absl::Status ReplicaWait::Settle(const RedisReply& answer,
           absl::StrCat("Redis does not tell of its replicas: ", last.text));
     }
     if (last.is(RedisReply::Type::kInteger)) {
-      if (last.integer > 0) return absl::OkStatus();
+      if (last.integer > 0) return true;
       if (absl::Now() > deadline) {
         return absl::UnavailableError(
             absl::StrCat("no replica of the Redis at ", name,
@@ -55,8 +58,7 @@ absl::Status ReplicaWait::Settle(const RedisReply& answer,
       last = std::move(info[0]);
       continue;
     }
-    Note(last, name);
-    if (!has_replica_) return absl::OkStatus();
+    if (!Note(last, name)) return false;
     ASSIGN_OR_RETURN(auto waited, connection->Run({Wait()}));
     last = std::move(waited[0]);
   }

@@ -6,7 +6,7 @@
 
 #include <atomic>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "index/redis/redis_connection.h"
@@ -20,18 +20,20 @@ class ReplicaWait {
   RedisCommand Question() const;
 
   // `answer` came to the Question(). Asks again on `connection`, to the server
-  // `name`, until `deadline`. OK: a replica has all changes of this connection,
-  // or the server has no replica. Not OK: there is one, and it is not known to
-  // have them; the connection must not be used again if it has failed.
-  absl::Status Settle(const RedisReply& answer, RedisConnection* connection,
-                      absl::string_view name, absl::Time deadline);
+  // `name`, until `deadline`. True: a replica has all changes of this
+  // connection; false: the server has no replica. Not OK: there is one, and it
+  // is not known to have them; the connection must not be used again if it has
+  // failed.
+  absl::StatusOr<bool> Settle(const RedisReply& answer,
+                              RedisConnection* connection,
+                              absl::string_view name, absl::Time deadline);
 
   // As of the last change: the server alone has it.
   bool alone() const { return alone_; }
 
  private:
   // Whether a replica is connected and in step, as INFO has it.
-  void Note(const RedisReply& info, absl::string_view name);
+  bool Note(const RedisReply& info, absl::string_view name);
 
   // Guesses from the last answer, for the next question: any order will do.
   std::atomic<bool> has_replica_{false};

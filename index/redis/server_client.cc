@@ -66,9 +66,10 @@ absl::StatusOr<std::vector<RedisReply>> ServerClient::RunOn(
   const RedisReply answer = std::move(replies.back());
   replies.pop_back();
   if (std::all_of(replies.begin(), replies.end(), IsNotNow)) return replies;
-  RETURN_IF_ERROR(
+  ASSIGN_OR_RETURN(
+      const bool on_replica,
       replicas_.Settle(answer, connection, uri().Text(), options.deadline));
-  if (replicas_.alone()) RETURN_IF_ERROR(CheckStillMaster());
+  if (!on_replica) RETURN_IF_ERROR(CheckStillMaster(*connection));
   return replies;
 }
 
@@ -94,20 +95,23 @@ std::string ServerClient::Alone() {
   return master_.Text();
 }
 
-absl::Status ServerClient::CheckStillMaster() {
-  RedisAddress master;
+absl::Status ServerClient::CheckStillMaster(const RedisConnection& connection) {
   {
     base::MutexLock lock(&mu_);
-    if (absl::Now() < still_master_ + kStillMasterAge) return absl::OkStatus();
-    master = master_;
+    if (still_master_ == connection.server() &&
+        absl::Now() < still_master_asked_ + kStillMasterAge) {
+      return absl::OkStatus();
+    }
   }
   ASSIGN_OR_RETURN(const RedisAddress named, FindMaster(uri()));
-  if (!(named == master)) {
-    return absl::UnavailableError(absl::StrCat(
-        "Redis at ", master.Text(), " is replaced by ", named.Text()));
+  if (uri().At(named).Text() != connection.server()) {
+    return absl::UnavailableError(
+        absl::StrCat("the Redis at ", connection.server(), " is replaced by ",
+                     named.Text()));
   }
   base::MutexLock lock(&mu_);
-  still_master_ = absl::Now();
+  still_master_ = connection.server();
+  still_master_asked_ = absl::Now();
   return absl::OkStatus();
 }
 
@@ -177,6 +181,7 @@ absl::StatusOr<ServerClient::Connection> ServerClient::TryAcquire() {
     back = away_since_ != absl::InfiniteFuture();
     away_since_ = absl::InfiniteFuture();
     next_try_ = absl::InfinitePast();
+    newest_run_id_ = (*connection)->run_id();
   }
   if (back) base::LogInfo("Redis at ", uri().Text(), " answers again");
   return connection;
@@ -215,6 +220,8 @@ absl::StatusOr<ServerClient::Connection> ServerClient::NewConnection() {
 
 void ServerClient::Release(Connection connection) {
   base::MutexLock lock(&mu_);
+  // One that was replaced, and answers late, is not asked again.
+  if (connection->run_id() != newest_run_id_) return;
   if (idle_.size() < base::kIndexConnectionsIdleMax) {
     idle_.push_back(std::move(connection));
   }

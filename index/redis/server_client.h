@@ -50,7 +50,7 @@ class ServerClient final : public RedisClient {
   absl::StatusOr<Connection> Connect();
   // A server without a replica may be one that was cut off and replaced: OK if
   // Sentinel still names it. Asked at most once in kStillMasterAge.
-  absl::Status CheckStillMaster();
+  absl::Status CheckStillMaster(const RedisConnection& connection);
   void Release(Connection connection);
   void CloseIdle();
   void NoteFailure();
@@ -69,7 +69,12 @@ class ServerClient final : public RedisClient {
   absl::Time next_try_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
   absl::Duration pause_ ABSL_GUARDED_BY(mu_);
   RedisAddress master_ ABSL_GUARDED_BY(mu_);  // As Sentinel named it last.
-  absl::Time still_master_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  // Which server Sentinel named when it was last asked whether that one is
+  // still the master.
+  std::string still_master_ ABSL_GUARDED_BY(mu_);
+  absl::Time still_master_asked_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
+  // Of the last new connection: the server that is asked from then on.
+  std::string newest_run_id_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace cairn::index
