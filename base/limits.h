@@ -292,6 +292,9 @@ inline constexpr int kIndexQueueGroupMax = 100;
 // with another data directory can take over when the term is over.
 inline constexpr absl::Duration kIndexOwnerTerm = absl::Seconds(10);
 inline constexpr absl::Duration kIndexOwnerRenewal = absl::Seconds(2);
+// A master that starts waits so long for Redis to write its log anew: 100 M
+// keys, 2 s a million.
+inline constexpr absl::Duration kIndexLogWait = absl::Minutes(4);
 // How old what is known of Redis' memory may be.
 inline constexpr absl::Duration kIndexMemoryAge = absl::Seconds(1);
 // Tombstones that one search for old ones looks at: 10,000 x 10 us is 0.1 s.

@@ -131,20 +131,31 @@ std::vector<ClusterClient::Lane> ClusterClient::Plan(Batch* batch) {
 }
 
 bool ClusterClient::Send(Lane* lane, Batch* batch) {
-  const auto wait = [&](const absl::Status& why) {
+  const auto wait = [&](const absl::Status& why, bool map_is_right = false) {
     batch->pending.insert(batch->pending.end(), lane->places.begin(),
                           lane->places.end());
     batch->pause = true;
     batch->why = why;
-    MarkStale();
+    if (!map_is_right) MarkStale();
     return false;
   };
   if (lane->node == nullptr) {
     return wait(absl::UnavailableError(absl::StrCat(
         "the Redis Cluster at ", uri().Text(), " has slots without a node")));
   }
-  auto connection = batch->options.changes ? AcquireForChanges(lane->node)
-                                           : Acquire(lane->node);
+  auto connection = Acquire(lane->node);
+  if (connection.ok() && batch->options.changes) {
+    const auto why_not_yet = lane->node->log_rewrite().WhyNotYet(
+        connection->get(), lane->node->address().Text());
+    if (why_not_yet.ok() && !why_not_yet->empty()) {
+      lane->node->Release(*std::move(connection));
+      return wait(absl::UnavailableError(*why_not_yet), /*map_is_right=*/true);
+    }
+    if (!why_not_yet.ok()) {
+      lane->node->NoteFailure();
+      connection = why_not_yet.status();
+    }
+  }
   if (!connection.ok()) {
     // Who comes while it has long been away does not wait as well.
     batch->deadline =
@@ -316,20 +327,6 @@ absl::StatusOr<ClusterNode::Connection> ClusterClient::Acquire(
       return Holds(address, name);
     });
   });
-}
-
-absl::StatusOr<ClusterNode::Connection> ClusterClient::AcquireForChanges(
-    ClusterNode* node) {
-  ASSIGN_OR_RETURN(ClusterNode::Connection connection, Acquire(node));
-  const auto why_not_yet =
-      node->log_rewrite().WhyNotYet(connection.get(), node->address().Text());
-  if (!why_not_yet.ok()) {
-    node->NoteFailure();
-    return why_not_yet.status();
-  }
-  if (why_not_yet->empty()) return connection;
-  node->Release(std::move(connection));
-  return absl::UnavailableError(*why_not_yet);
 }
 
 bool ClusterClient::Holds(const RedisAddress& node, absl::string_view name) {

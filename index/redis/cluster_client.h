@@ -76,8 +76,6 @@ class ClusterClient final : public RedisClient {
 
   ClusterNode* NodeAt(const RedisAddress& address);
   absl::StatusOr<ClusterNode::Connection> Acquire(ClusterNode* node);
-  // kUnavailable as well while the node writes its log anew.
-  absl::StatusOr<ClusterNode::Connection> AcquireForChanges(ClusterNode* node);
   bool Holds(const RedisAddress& node, absl::string_view name);
   // `node` says that another has the slot.
   void Doubt(int slot, const RedisAddress& node);

@@ -45,20 +45,6 @@ std::unique_ptr<RedisClient> NewClient(const RedisUri& uri) {
   return std::make_unique<ServerClient>(uri);
 }
 
-// Deletes our ownership, and nobody else's.
-const RedisScript& DropOwnershipScript() {
-  static const auto& script = *new RedisScript([] {
-    RedisScript made;
-    made.source =
-        "#!lua flags=allow-oom\n"
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then "
-        "redis.call('DEL', KEYS[1]) end return 'DONE'";
-    made.sha1 = base::Sha1Hex(made.source);
-    return made;
-  }());
-  return script;
-}
-
 RedisCommand Command(const ScriptCall& call, absl::string_view first,
                      bool whole) {
   RedisCommand command;
@@ -118,7 +104,23 @@ absl::Status IndexSession::Prepare() {
         return CheckFacts(connection, holds);
       });
   keeper_ = std::thread([this] { KeepOwnership(); });
-  return absl::OkStatus();
+  return AwaitWholeLog();
+}
+
+absl::Status IndexSession::AwaitWholeLog() {
+  const absl::Time until = absl::Now() + base::kIndexLogWait;
+  bool told = false;
+  for (;;) {
+    RunOptions options;
+    options.deadline = Deadline();
+    options.changes = true;
+    bool sent = false;
+    const absl::Status answer =
+        client_->Run({{{"PING"}}}, options, &sent).status();
+    if (!absl::IsUnavailable(answer) || absl::Now() > until) return answer;
+    if (!told) base::LogInfo("the index waits: ", answer.message());
+    told = true;
+  }
 }
 
 absl::Status IndexSession::CheckServerFacts() {

@@ -87,6 +87,9 @@ class IndexSession {
   IndexSession(const RedisUri& uri, const OpenOptions& options);
   absl::Status Prepare();
   absl::Status CheckServerFacts();
+  // A server may have to write its log anew first (log_rewrite.h); of a cluster
+  // the first node is waited for, the others when something is changed there.
+  absl::Status AwaitWholeLog();
   absl::Status FindOrMakeIndex();
   // `keys`: how many the database has, all servers together.
   absl::Status MakeIndex(int64_t keys);

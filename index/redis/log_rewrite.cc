@@ -1,5 +1,6 @@
 #include "index/redis/log_rewrite.h"
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/logging.h"
@@ -25,20 +26,26 @@ absl::StatusOr<std::string> LogRewrite::WhyNotYet(RedisConnection* connection,
   const auto field = [&](absl::string_view of) {
     return InfoField(replies[0].text, of);
   };
-  const bool runs = field("aof_rewrite_in_progress") == "1" ||
-                    field("aof_rewrite_scheduled") == "1";
-  const bool failed = field("aof_last_bgrewrite_status") == "err";
-  const bool done = !runs && !failed && field("aof_rewrites") != "0";
+  const auto number = [&](absl::string_view of) {
+    int64_t value = 0;
+    (void)absl::SimpleAtoi(field(of), &value);
+    return value;
+  };
+  const bool runs = number("aof_rewrite_in_progress") == 1;
+  const int64_t failures = number("aof_rewrites_consecutive_failures");
+  // Those that were begun, all but the last failures and the one that runs:
+  // there was one that did not fail.
+  const bool done = number("aof_rewrites") - (runs ? 1 : 0) > failures;
   if (field("aof_enabled") != "1" || done) {
     NoteDone(*connection);
     return "";
   }
-  if (!runs) {
+  if (!runs && number("aof_rewrite_scheduled") == 0) {
     ASSIGN_OR_RETURN(const bool allowed, Begin(connection, name));
     if (!allowed) return "";
   }
   return absl::StrCat("the Redis at ", name,
-                      failed
+                      failures > 0
                           ? " cannot write its log anew: its own log says why"
                           : " writes its log anew after its start");
 }

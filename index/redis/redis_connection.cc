@@ -176,7 +176,8 @@ absl::StatusOr<std::vector<RedisReply>> RedisConnection::Run(
 absl::Status RedisConnection::AskRunId() {
   ASSIGN_OR_RETURN(const auto info, Run({{"INFO", "server"}}));
   if (info[0].is(RedisReply::Type::kError)) {
-    return absl::UnavailableError(info[0].text);
+    return absl::UnavailableError(
+        absl::StrCat("Redis at ", server_, ": ", info[0].text));
   }
   run_id_ = InfoField(info[0].text, "run_id");
   return absl::OkStatus();

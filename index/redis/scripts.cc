@@ -142,6 +142,11 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return owner and 'DONE' or 'FREE'
 )";
 
+constexpr absl::string_view kDropOwnership = R"(
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 'DONE'
+)";
+
 RedisScript Make(std::initializer_list<absl::string_view> parts) {
   RedisScript script;
   for (const absl::string_view part : parts) {
@@ -197,6 +202,12 @@ const RedisScript& NextNumberScript() {
 
 const RedisScript& StampScript() {
   static const auto& script = *new RedisScript(Make({kAllowOom, kStamp}));
+  return script;
+}
+
+const RedisScript& DropOwnershipScript() {
+  static const auto& script =
+      *new RedisScript(Make({kAllowOom, kDropOwnership}));
   return script;
 }
 

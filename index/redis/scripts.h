@@ -67,6 +67,9 @@ const RedisScript& StampScript();
 // has it.
 const RedisScript& TakeOwnershipScript();
 
+// KEYS: the owner's name. ARGV: 1 who has it. Anybody else keeps it.
+const RedisScript& DropOwnershipScript();
+
 }  // namespace cairn::index
 
 #endif  // CAIRN_INDEX_REDIS_SCRIPTS_H_

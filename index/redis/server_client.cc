@@ -103,16 +103,18 @@ absl::Status ServerClient::CheckStillMaster(const RedisConnection& connection) {
       return absl::OkStatus();
     }
   }
-  ASSIGN_OR_RETURN(const RedisAddress named, FindMaster(uri()));
-  if (uri().At(named).Text() != connection.server()) {
-    return absl::UnavailableError(
-        absl::StrCat("the Redis at ", connection.server(), " is replaced by ",
-                     named.Text()));
-  }
+  RETURN_IF_ERROR(CheckNamed(connection));
   base::MutexLock lock(&mu_);
   still_master_ = connection.server();
   still_master_asked_ = absl::Now();
   return absl::OkStatus();
+}
+
+absl::Status ServerClient::CheckNamed(const RedisConnection& connection) {
+  ASSIGN_OR_RETURN(const RedisAddress named, FindMaster(uri()));
+  if (uri().At(named).Text() == connection.server()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(
+      "the Redis at ", connection.server(), " is replaced by ", named.Text()));
 }
 
 absl::StatusOr<ServerClient::Connection> ServerClient::AcquireForChanges(
@@ -123,7 +125,10 @@ absl::StatusOr<ServerClient::Connection> ServerClient::AcquireForChanges(
         log_rewrite_.WhyNotYet(connection.get(), uri().Text());
     if (!why_not_yet.ok()) {
       NoteFailure();
-      continue;
+      if (absl::IsUnavailable(why_not_yet.status()) && absl::Now() < deadline) {
+        continue;
+      }
+      return why_not_yet.status();
     }
     if (why_not_yet->empty()) return connection;
     Release(std::move(connection));
@@ -181,7 +186,6 @@ absl::StatusOr<ServerClient::Connection> ServerClient::TryAcquire() {
     back = away_since_ != absl::InfiniteFuture();
     away_since_ = absl::InfiniteFuture();
     next_try_ = absl::InfinitePast();
-    newest_run_id_ = (*connection)->run_id();
   }
   if (back) base::LogInfo("Redis at ", uri().Text(), " answers again");
   return connection;
@@ -210,12 +214,25 @@ absl::StatusOr<ServerClient::Connection> ServerClient::NewConnection() {
   ASSIGN_OR_RETURN(Connection connection, Connect());
   RETURN_IF_ERROR(connection->AskRunId());
   base::MutexLock lock(&check_mu_);
-  if (connection->run_id() != run_id_ && check()) {
+  if (connection->run_id() == run_id_) return connection;
+  // One that hung while this was on its way may have been replaced meanwhile.
+  if (uri().kind == RedisUri::Kind::kSentinel) {
+    RETURN_IF_ERROR(CheckNamed(*connection));
+  }
+  if (check()) {
     RETURN_IF_ERROR(
         check()(connection.get(), [](absl::string_view) { return true; }));
   }
   run_id_ = connection->run_id();
+  SetNewest(run_id_);
   return connection;
+}
+
+void ServerClient::SetNewest(const std::string& run_id) {
+  std::vector<Connection> closed;  // Outside the lock.
+  base::MutexLock lock(&mu_);
+  closed.swap(idle_);
+  newest_run_id_ = run_id;
 }
 
 void ServerClient::Release(Connection connection) {

@@ -51,6 +51,10 @@ class ServerClient final : public RedisClient {
   // A server without a replica may be one that was cut off and replaced: OK if
   // Sentinel still names it. Asked at most once in kStillMasterAge.
   absl::Status CheckStillMaster(const RedisConnection& connection);
+  // OK: Sentinel names this server now.
+  absl::Status CheckNamed(const RedisConnection& connection);
+  // From here on only connections to this server are kept.
+  void SetNewest(const std::string& run_id);
   void Release(Connection connection);
   void CloseIdle();
   void NoteFailure();
@@ -73,7 +77,7 @@ class ServerClient final : public RedisClient {
   // still the master.
   std::string still_master_ ABSL_GUARDED_BY(mu_);
   absl::Time still_master_asked_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
-  // Of the last new connection: the server that is asked from then on.
+  // As run_id_, for who has no time to wait.
   std::string newest_run_id_ ABSL_GUARDED_BY(mu_);
 };
 
