@@ -37,6 +37,8 @@ JobContext::JobContext(index::IndexStore* index, v1::JobRecord record,
   progress_.set_state(v1::JOB_STATE_RUNNING);
   progress_.set_dry_run(options_.dry_run());
   progress_.set_phase("starting");
+  progress_.set_problems_count(record_.problems_count());
+  *progress_.mutable_problems() = record_.problems();
 }
 
 std::string JobContext::cursor() const {
@@ -45,14 +47,21 @@ std::string JobContext::cursor() const {
 }
 
 absl::Status JobContext::SaveCursor(absl::string_view cursor) {
+  v1::JobRecord record = record_;
+  record.set_cursor(std::string(cursor));
   {
     base::MutexLock lock(&mu_);
     cursor_ = std::string(cursor);
+    record.set_problems_count(progress_.problems_count());
+    *record.mutable_problems() = progress_.problems();
   }
-  if (dry_run()) return absl::OkStatus();
-  v1::JobRecord record = record_;
-  record.set_cursor(std::string(cursor));
-  return NoteJob(index_, record);
+  return dry_run() ? absl::OkStatus() : NoteJob(index_, record);
+}
+
+void JobContext::StartOver() {
+  base::MutexLock lock(&mu_);
+  progress_.clear_problems_count();
+  progress_.clear_problems();
 }
 
 absl::Status JobContext::CheckGoOn() const {
@@ -94,6 +103,13 @@ void JobContext::Add(int64_t keys, int64_t bytes) {
   progress_.set_bytes_done(progress_.bytes_done() + bytes);
 }
 
+void JobContext::AddEarlier(int64_t keys, int64_t bytes) {
+  Add(keys, bytes);
+  base::MutexLock lock(&mu_);
+  earlier_keys_ += keys;
+  earlier_bytes_ += bytes;
+}
+
 void JobContext::AddProblem(absl::string_view sentence) {
   base::LogWarning(sentence);
   base::MutexLock lock(&mu_);
@@ -113,10 +129,12 @@ v1::JobProgress JobContext::progress() const {
   v1::JobProgress progress = progress_;
   const double seconds =
       std::max(absl::ToDoubleSeconds(absl::Now() - started_), 1e-3);
-  progress.set_keys_per_second(progress.keys_done() / seconds);
-  progress.set_bytes_per_second(progress.bytes_done() / seconds);
+  const int64_t keys = progress.keys_done() - earlier_keys_;
+  progress.set_keys_per_second(keys / seconds);
+  progress.set_bytes_per_second((progress.bytes_done() - earlier_bytes_) /
+                                seconds);
   const int64_t left = progress.keys_total() - progress.keys_done();
-  const bool known = progress.keys_total() > 0 && progress.keys_done() > 0;
+  const bool known = progress.keys_total() > 0 && keys > 0;
   progress.set_eta_seconds(
       known ? static_cast<int64_t>(std::max<int64_t>(left, 0) /
                                    progress.keys_per_second())
@@ -170,7 +188,12 @@ absl::StatusOr<JobRunner::JobPtr> JobRunner::Start(
   const auto running = jobs_.find(kind);
   if (running != jobs_.end() &&
       !running->second->WaitForEnd(absl::ZeroDuration())) {
-    return running->second;
+    // Who joins a dry run would believe that something was done.
+    if (running->second->dry_run() == options.dry_run()) return running->second;
+    return absl::FailedPreconditionError(absl::StrCat(
+        options.dry_run() ? "the job runs already, not as a dry run (job "
+                          : "a dry run of this job runs (job ",
+        running->second->id(), "): wait for its end or cancel it"));
   }
   v1::JobRecord record;
   ASSIGN_OR_RETURN(const int64_t id, index_->NextNumber("job_id"));

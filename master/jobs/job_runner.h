@@ -39,8 +39,11 @@ class JobContext {
   const std::string& request() const { return record_.request(); }
   // Where an earlier run of this job has got to; empty: nowhere.
   std::string cursor() const;
+  // With the problems found so far, which a later run of this job begins with.
   // Durable when it returns. A dry run notes nothing.
   absl::Status SaveCursor(absl::string_view cursor);
+  // The job does not go on where it was: earlier problems are found again.
+  void StartOver();
 
   // OK, or kCancelled: the job must return that soon.
   absl::Status CheckGoOn() const;
@@ -53,6 +56,8 @@ class JobContext {
   // Estimates; 0: not known.
   void SetTotals(int64_t keys, int64_t bytes);
   void Add(int64_t keys, int64_t bytes);
+  // Done by an earlier run: counts, but not for the rate.
+  void AddEarlier(int64_t keys, int64_t bytes);
   // A sentence about what is wrong or could not be done; the job goes on.
   void AddProblem(absl::string_view sentence);
   void SetSummary(absl::string_view sentence);
@@ -79,8 +84,10 @@ class JobContext {
 
   mutable base::Mutex mu_;
   mutable base::CondVar changed_;
-  v1::JobRecord record_;  // All but the cursor never changes.
+  const v1::JobRecord record_;  // As it was when this run began.
   v1::JobProgress progress_ ABSL_GUARDED_BY(mu_);
+  int64_t earlier_keys_ ABSL_GUARDED_BY(mu_) = 0;
+  int64_t earlier_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   std::string cursor_ ABSL_GUARDED_BY(mu_);
   Stop stop_ ABSL_GUARDED_BY(mu_) = Stop::kNo;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
@@ -102,7 +109,8 @@ class JobRunner {
   // Before anything else.
   void Register(v1::JobKind kind, Run run);
 
-  // Starts a job, or joins the one of its kind that runs. Blocks: the job is
+  // Starts a job, or joins the one of its kind that runs, if both or none are
+  // dry runs (else kFailedPrecondition). Blocks: the job is
   // noted durably before it starts (a dry run is not noted).
   // kUnavailable: the runner is stopping, or the index does not answer.
   absl::StatusOr<JobPtr> Start(v1::JobKind kind, const v1::JobOptions& options,

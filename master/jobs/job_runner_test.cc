@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "absl/strings/str_cat.h"
 #include "index/memory_index_store.h"
 
 namespace cairn::master {
@@ -24,7 +25,7 @@ class JobRunnerTest : public testing::Test {
     runner_ = nullptr;
     runner_ = std::make_unique<JobRunner>(index_.get());
     runner_->Register(kKind, [this](JobContext* context) -> absl::Status {
-      ++runs_;
+      if (++runs_ == 1) context->AddProblem("something is wrong");
       cursor_seen_ = context->cursor();
       request_seen_ = context->request();
       absl::Status noted = context->SaveCursor("half way");
@@ -84,6 +85,32 @@ TEST_F(JobRunnerTest, ASecondOneOfTheKindJoins) {
   EXPECT_EQ(runs_, 1);
 }
 
+TEST_F(JobRunnerTest, ADryRunIsNotJoinedByOneThatIsNone) {
+  for (const bool dry_run : {true, false}) {
+    const auto running = Start("request", dry_run);
+    v1::JobOptions options;
+    options.set_dry_run(!dry_run);
+    const auto other = runner_->Start(kKind, options, "request");
+    EXPECT_TRUE(absl::IsFailedPrecondition(other.status()));
+    EXPECT_THAT(std::string(other.status().message()),
+                HasSubstr(absl::StrCat("(job ", running->id(), ")")));
+    EXPECT_EQ(Start("request", dry_run), running);
+    ASSERT_TRUE(runner_->Cancel(running->id()).ok());
+    EXPECT_EQ(End(running), v1::JOB_STATE_CANCELLED);
+  }
+}
+
+TEST_F(JobRunnerTest, WhatAnEarlierRunHasDoneIsNoPartOfTheRate) {
+  JobContext context(index_.get(), v1::JobRecord(), {});
+  context.SetTotals(1'000'000, 0);
+  context.AddEarlier(900'000, 7);
+  EXPECT_EQ(context.progress().keys_done(), 900'000);
+  EXPECT_EQ(context.progress().bytes_done(), 7);
+  EXPECT_EQ(context.progress().keys_per_second(), 0);
+  EXPECT_EQ(context.progress().bytes_per_second(), 0);
+  EXPECT_EQ(context.progress().eta_seconds(), -1);
+}
+
 TEST_F(JobRunnerTest, ACancelledJobDoesNotComeBack) {
   const auto job = Start();
   ASSERT_TRUE(runner_->Cancel(job->id()).ok());
@@ -106,6 +133,9 @@ TEST_F(JobRunnerTest, GoesOnAfterARestartWhereItWas) {
   EXPECT_EQ(End(jobs[0]), v1::JOB_STATE_DONE);
   EXPECT_EQ(cursor_seen_, "half way");
   EXPECT_EQ(request_seen_, "what was asked");
+  EXPECT_EQ(jobs[0]->progress().problems_count(), 1);
+  EXPECT_THAT(jobs[0]->progress().problems(),
+              ElementsAre("something is wrong"));
   Restart();
   ASSERT_TRUE(runner_->Resume().ok());
   EXPECT_THAT(runner_->jobs(), testing::IsEmpty());

@@ -119,6 +119,7 @@ class Verify {
     }
     RETURN_IF_ERROR(WaitServing());
     if (way_.confirms) BeginConfirming();
+    TakeUp(cursor_.counts());
     const index::IndexStats stats = options_.index->Stats();
     records_total_ = stats.keys_count + stats.tombstones_count;
     context_->SetTotals(records_total_, 0);
@@ -139,6 +140,7 @@ class Verify {
   // From the start: a volume may have been set back since an earlier run.
   void BeginConfirming() {
     cursor_.Clear();
+    context_->StartOver();
     request_.set_repair(true);
     unconfirmed_ = options_.membership->Unconfirmed();
   }
@@ -205,9 +207,46 @@ class Verify {
       scan.start = page.next;
       cursor_.set_next_key(page.next);
       cursor_.set_keys_done(page.next.empty());
+      *cursor_.mutable_counts() = Counts();
       RETURN_IF_ERROR(context_->SaveCursor(cursor_.SerializeAsString()));
     } while (!scan.start.empty());
     return absl::OkStatus();
+  }
+
+  // What an earlier run of the job has found.
+  void TakeUp(const v1::VerifyCounts& counts) {
+    keys_ = counts.keys();
+    tombstones_ = counts.tombstones();
+    copies_ = counts.copies();
+    bytes_ = counts.bytes();
+    under_ = counts.under_replicated_keys();
+    missing_ = counts.missing();
+    corrupt_ = counts.corrupt();
+    mended_ = counts.mended();
+    for (const v1::UncheckedCopies& unchecked : counts.unchecked()) {
+      unchecked_[unchecked.volume_id()] = {unchecked.count(), unchecked.why()};
+    }
+    context_->AddEarlier(keys_ + tombstones_,
+                         way_.attributes_only ? 0 : bytes_);
+  }
+
+  v1::VerifyCounts Counts() const {
+    v1::VerifyCounts counts;
+    counts.set_keys(keys_);
+    counts.set_tombstones(tombstones_);
+    counts.set_copies(copies_);
+    counts.set_bytes(bytes_);
+    counts.set_under_replicated_keys(under_);
+    counts.set_missing(missing_);
+    counts.set_corrupt(corrupt_);
+    counts.set_mended(mended_);
+    for (const auto& [id, unchecked] : unchecked_) {
+      v1::UncheckedCopies* const one = counts.add_unchecked();
+      one->set_volume_id(id);
+      one->set_count(unchecked.count);
+      one->set_why(unchecked.why);
+    }
+    return counts;
   }
 
   // Leaves the keys that have a copy on a volume that this run is about.
