@@ -123,6 +123,58 @@ TEST_F(GrpcurlTest, AKeyIsStattedAndAMissingOneIsNotFound) {
   EXPECT_THAT(missing.text, HasSubstr("Code: NotFound"));
 }
 
+TEST_F(GrpcurlTest, AValueIsPutReadListedAndDeleted) {
+  const std::string service = "cairn.v1.StoreService/";
+  const Outcome put =
+      Grpcurl("-d '{\"header\": {\"key\": \"Zm9v\"}} {\"data\": \"YmFy\"}'",
+              master(), service + "Put");
+  EXPECT_EQ(put.code, 0) << put.text;
+  EXPECT_THAT(put.out, HasSubstr("\"size_bytes\": \"3\""));
+  EXPECT_EQ(HttpRead(cluster_.gateway_port(), "/foo").body, "bar");
+  const std::string key = "-d '{\"key\": \"Zm9v\"}'";
+  EXPECT_THAT(Grpcurl(key, master(), service + "Get").out,
+              HasSubstr("\"data\": \"YmFy\""));
+  EXPECT_THAT(Grpcurl("", master(), service + "List").out,
+              HasSubstr("\"Zm9v\""));
+  EXPECT_EQ(Grpcurl(key, master(), service + "Delete").code, 0);
+  EXPECT_EQ(HttpRead(cluster_.gateway_port(), "/foo").status, 404);
+}
+
+TEST_F(GrpcurlTest, JobsAreStartedListedAndCancelled) {
+  ASSERT_EQ(
+      HttpPut(cluster_.gateway_port(), "/foo", std::string(1000, 'v')).status,
+      201);
+  const std::string service = "cairn.v1.AdminService/";
+  const Outcome verified = Grpcurl("", master(), service + "Verify");
+  EXPECT_EQ(verified.code, 0) << verified.text;
+  EXPECT_THAT(verified.out,
+              AllOf(HasSubstr("\"state\": \"JOB_STATE_DONE\""),
+                    HasSubstr("2 copies of 1 keys were read: 0 corrupt")));
+  const TemporaryDirectory directory;
+  const std::string log = directory.path() + "/log";
+  // 2,000 bytes, one a second.
+  const auto slow =
+      Process::Start({grpcurl_, "-plaintext", "-d",
+                      R"({"options": {"bytes_per_second_max": 1}})", master(),
+                      service + "Verify"},
+                     log);
+  std::string jobs;
+  ASSERT_TRUE(WaitUntil(absl::Seconds(20), [&] {
+    jobs = Grpcurl("", master(), service + "ListJobs").out;
+    return absl::StrContains(jobs, "JOB_STATE_RUNNING");
+  })) << jobs;
+  const size_t id = jobs.find("\"job_id\": \"");
+  ASSERT_NE(id, std::string::npos) << jobs;
+  const std::string request =
+      absl::StrCat("-d '{\"job_id\": ", std::atoi(&jobs[id + 11]), "}'");
+  const Outcome cancelled = Grpcurl(request, master(), service + "CancelJob");
+  EXPECT_EQ(cancelled.code, 0) << cancelled.text;
+  EXPECT_EQ(slow->Wait(absl::Seconds(20)), 0);
+  EXPECT_THAT(ReadFile(log), HasSubstr("JOB_STATE_CANCELLED"));
+  EXPECT_THAT(Grpcurl(request, master(), service + "CancelJob").text,
+              HasSubstr("Code: NotFound"));
+}
+
 TEST_F(GrpcurlTest, VolumesComeAndGoByTheirCallsAlone) {
   ASSERT_EQ(HttpPut(cluster_.gateway_port(), "/foo", "bar").status, 201);
   const std::string admin = "cairn.v1.AdminService/";

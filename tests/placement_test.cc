@@ -151,6 +151,9 @@ TEST_F(PlacementTest, ANewVolumeGetsItsShareAndOneIsDrainedUnderLoad) {
   Auditor auditor(cluster_.gateway_port(), 2);
   Readers readers(cluster_.gateway_port(), 2);
   const std::string fourth = cluster_.AddVolume();
+  // It takes new writes before anything is moved.
+  EXPECT_TRUE(
+      WaitUntil(absl::Seconds(20), [&] { return FilesOn(fourth) > 0; }));
   const Outcome dry = Cairn("rebalance --dry-run");
   EXPECT_EQ(dry.code, 0) << dry.text;
   EXPECT_THAT(dry.out, AllOf(HasSubstr("would move "), Not(HasSubstr(" 0 "))));

@@ -72,6 +72,12 @@ class RebuildTest : public testing::Test {
     for (int i = 0; i < 60; i += 4) {
       ASSERT_EQ(HttpPut(port(), absl::StrCat("/k", i), "again").status, 204);
     }
+    for (int i = 2; i < 60; i += 4) {
+      ASSERT_EQ(HttpPut(port(), absl::StrCat("/k", i), "refused",
+                        "If-None-Match: *\r\n")
+                    .status,
+                412);
+    }
     for (int i = 1; i < 60; i += 4) {
       ASSERT_EQ(Delete(absl::StrCat("/k", i)).status, 204);
     }
