@@ -141,18 +141,20 @@ TEST_F(GrpcurlTest, AValueIsPutReadListedAndDeleted) {
 }
 
 TEST_F(GrpcurlTest, JobsAreStartedListedAndCancelled) {
-  ASSERT_EQ(
-      HttpPut(cluster_.gateway_port(), "/foo", std::string(1000, 'v')).status,
-      201);
+  for (const char* key : {"/bar", "/foo"}) {
+    ASSERT_EQ(
+        HttpPut(cluster_.gateway_port(), key, std::string(1000, 'v')).status,
+        201);
+  }
   const std::string service = "cairn.v1.AdminService/";
   const Outcome verified = Grpcurl("", master(), service + "Verify");
   EXPECT_EQ(verified.code, 0) << verified.text;
   EXPECT_THAT(verified.out,
               AllOf(HasSubstr("\"state\": \"JOB_STATE_DONE\""),
-                    HasSubstr("2 copies of 1 keys were read: 0 corrupt")));
+                    HasSubstr("4 copies of 2 keys were read: 0 corrupt")));
   const TemporaryDirectory directory;
   const std::string log = directory.path() + "/log";
-  // 2,000 bytes, one a second.
+  // The second key waits for the 2,000 bytes of the first, at one a second.
   const auto slow =
       Process::Start({grpcurl_, "-plaintext", "-d",
                       R"({"options": {"bytes_per_second_max": 1}})", master(),
