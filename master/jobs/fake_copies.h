@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "base/mutex.h"
@@ -34,6 +35,7 @@ class FakeCopies final : public CopyAgents {
         result->set_code(static_cast<int>(it->second));
       } else {
         copied.insert(blob.blob().key());
+        in_order.push_back(blob.blob().key());
       }
     }
     return absl::OkStatus();
@@ -57,6 +59,7 @@ class FakeCopies final : public CopyAgents {
   absl::Status answer;
   std::map<std::string, absl::StatusCode> codes;  // By key.
   std::set<std::string> copied;
+  std::vector<std::string> in_order;  // As CopyMany() made them.
   int calls = 0;
   int large_calls = 0;
   // What a volume counts: one less each time, but for a negative number, which

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <thread>
 
@@ -31,13 +32,15 @@ constexpr absl::Duration kLong = absl::Hours(1);
 // Drains volume 1 of three; all keys lie on volumes 1 and 2.
 class PlacementJobTest : public testing::Test {
  protected:
-  PlacementJobTest() : mark_(*IndexMark::Open(index_.get())) {
+  explicit PlacementJobTest(int replicas = 2, uint32_t volumes = 3)
+      : mark_(*IndexMark::Open(index_.get())) {
     Membership::Options members;
     members.index = index_.get();
     members.mark = mark_.get();
     members.map = TestMap(0);
+    members.map.set_replicas(replicas);
     members_ = std::make_unique<Membership>(std::move(members));
-    for (uint32_t id = 1; id <= 3; ++id) {
+    for (uint32_t id = 1; id <= volumes; ++id) {
       EXPECT_TRUE(members_->Join(TestJoin(id)).ok());
     }
     EXPECT_TRUE(members_->SetDraining(1, true).ok());
@@ -251,6 +254,44 @@ TEST_F(PlacementJobTest, FilesThatNoKeyNamesEndADrainInTheEnd) {
   const absl::Status drained = Drain();
   EXPECT_EQ(drained.code(), Code::kFailedPrecondition);
   EXPECT_THAT(drained.message(), HasSubstr("still counts 2 blobs"));
+}
+
+// Repairs keys of a cluster with three replicas on four volumes.
+class RepairOrderTest : public PlacementJobTest {
+ protected:
+  RepairOrderTest() : PlacementJobTest(3, 4) {
+    EXPECT_TRUE(members_->SetDraining(1, false).ok());
+  }
+  void PutOn(const std::string& key, std::vector<uint32_t> volumes) {
+    const auto committed = index_->Commit(
+        {TestPut(key, "value", kNowMs, std::move(volumes))}, kNowMs);
+    ASSERT_TRUE(committed.ok() && committed->front().status.ok());
+  }
+};
+
+TEST_F(RepairOrderTest, KeysWithTheFewestLiveCopiesComeFirst) {
+  PutOn("a", {1, 2});
+  PutOn("b", {3});
+  PutOn("c", {2, 4});
+  PutOn("d", {4});
+  PutOn("e", {1, 2, 3});
+  v1::JobRecord record;
+  record.set_request(v1::RepairRequest().SerializeAsString());
+  JobContext context(index_.get(), record, v1::JobOptions());
+  const absl::Status repaired = PlacementJob(options_).RunRepair(&context);
+  ASSERT_TRUE(repaired.ok()) << repaired;
+  EXPECT_THAT(copies_.copied, ElementsAre("a", "b", "c", "d"));
+  // Those with one copy before those with two.
+  const auto place = [&](const std::string& key) {
+    const auto& order = copies_.in_order;
+    return std::find(order.begin(), order.end(), key) - order.begin();
+  };
+  for (const char* one : {"b", "d"}) {
+    for (const char* two : {"a", "c"}) EXPECT_LT(place(one), place(two));
+  }
+  for (const char* key : {"a", "b", "c", "d", "e"}) {
+    EXPECT_EQ(Record(key).replicas_size(), 3) << key;
+  }
 }
 
 }  // namespace
