@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -27,6 +28,8 @@ using testing::HasSubstr;
 using testing::Not;
 
 using Json = nlohmann::json;
+
+namespace fs = std::filesystem;
 
 constexpr int kKeys = 200;
 
@@ -242,6 +245,39 @@ TEST_F(PlacementTest, UndrainTakesItBack) {
   EXPECT_EQ(drain->Wait(absl::Seconds(30)), 2) << ReadFile(log());
   EXPECT_EQ(Cairn("rebalance").code, 0);
   EXPECT_GT(FilesOn("volume-1"), 50);
+  ExpectAllThere();
+  ExpectCleanCluster();
+}
+
+TEST_F(PlacementTest, AFailedDiskIsRepairedAloneAndWelcomedBack) {
+  PutAll();
+  const std::string disk = cluster_.volume_path(1) + "/subvolume-1";
+  const int lost = FilesOn("volume-1/subvolume-1");
+  EXPECT_GT(lost, 20);
+  ASSERT_EQ(cluster_.Stop("volume-1"), 0);
+  fs::rename(disk, cluster_.path() + "/away");
+  fs::create_directory(disk);  // Where it was mounted.
+  cluster_.Start("volume-1");
+  EXPECT_TRUE(WaitUntil(absl::Seconds(30), [&] {
+    return absl::StrContains(Cairn("volume list").out, " 1 failed");
+  }));
+  EXPECT_TRUE(WaitUntil(absl::Seconds(30), [&] {
+    return Status()["under_replicated_keys_count"] == lost;
+  }));
+  ExpectAllThere();
+  const Outcome repair = Cairn("repair");
+  EXPECT_EQ(repair.code, 0) << repair.text;
+  EXPECT_THAT(repair.out, HasSubstr(absl::StrCat("made ", lost, " copies")));
+  EXPECT_EQ(cluster_.BlobFiles().size(), 2u * kKeys);
+  // Mounted again: what was made elsewhere goes.
+  ASSERT_EQ(cluster_.Stop("volume-1"), 0);
+  fs::remove_all(disk);
+  fs::rename(cluster_.path() + "/away", disk);
+  cluster_.Start("volume-1");
+  EXPECT_TRUE(WaitUntil(absl::Seconds(30), [&] {
+    return !absl::StrContains(Cairn("volume list").out, "failed") &&
+           cluster_.BlobFiles().size() == 2u * kKeys;
+  }));
   ExpectAllThere();
   ExpectCleanCluster();
 }
