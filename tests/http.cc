@@ -169,12 +169,16 @@ Reply HttpPut(int port, const std::string& target, const std::string& value,
 
 Reply HttpRead(int port, const std::string& target,
                const std::string& headers) {
-  Reply reply =
-      Http(port, absl::StrCat("GET ", target, " HTTP/1.1\r\n", headers));
-  if (reply.status != 302) return reply;
-  const auto [nginx_port, nginx_target] = SplitUrl(reply.Header("Location"));
-  return Http(nginx_port,
-              absl::StrCat("GET ", nginx_target, " HTTP/1.1\r\n", headers));
+  const auto get = [&headers](int at, const std::string& what) {
+    return Http(at, absl::StrCat("GET ", what, " HTTP/1.1\r\n", headers));
+  };
+  Reply reply = get(port, target);
+  for (int hops = 0; hops < 5 && (reply.status == 302 || reply.status == 307);
+       ++hops) {
+    const auto [next_port, next_target] = SplitUrl(reply.Header("Location"));
+    reply = get(next_port, next_target);
+  }
+  return reply;
 }
 
 std::pair<int, std::string> SplitUrl(const std::string& url) {

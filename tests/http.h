@@ -55,7 +55,8 @@ Reply HttpGet(int port, const std::string& target);
 // With Content-Length.
 Reply HttpPut(int port, const std::string& target, const std::string& value,
               const std::string& headers = "");
-// GET, and one more where a 302 leads.
+// GET, following redirects as clients do: to a volume's nginx, and back to the
+// gateway if the copy has just moved away.
 Reply HttpRead(int port, const std::string& target,
                const std::string& headers = "");
 

@@ -40,18 +40,6 @@ std::string ValueOf(int i) {
 }
 std::string TargetOf(int i) { return absl::StrCat("/k", i, "-"); }
 
-// Follows redirects as clients do: a copy that has just moved away sends its
-// reader back to the gateway.
-Reply Read(int gateway_port, const std::string& target) {
-  Reply reply = HttpGet(gateway_port, target);
-  for (int hops = 0; hops < 5 && (reply.status == 302 || reply.status == 307);
-       ++hops) {
-    const auto [port, next] = SplitUrl(reply.Header("Location"));
-    reply = HttpGet(port, next);
-  }
-  return reply;
-}
-
 // Reads all keys over and over, through redirects, until it ends.
 class Readers {
  public:
@@ -59,7 +47,7 @@ class Readers {
     for (int t = 0; t < threads; ++t) {
       threads_.emplace_back([this, gateway_port, t] {
         for (int i = t; !stopping_; ++i) {
-          const Reply reply = Read(gateway_port, TargetOf(i % kKeys));
+          const Reply reply = HttpRead(gateway_port, TargetOf(i % kKeys));
           const bool right =
               reply.status == 200 && reply.body == ValueOf(i % kKeys);
           ++(right ? right_ : wrong_);
