@@ -138,11 +138,15 @@ TEST_F(AuditTest, NothingIsLostAndNothingComesBack) {
     return cluster_.GetStatus().removals_waiting_count() == 0;
   })) << cluster_.GetStatus().removals_waiting_count();
   // A blob whose writer has gone in the middle is its agent's to remove, once
-  // it is kUnmarkedAgeMax old and the agent's next check has come.
+  // it is kUnmarkedAgeMax old and the agent's next check has come. Anything
+  // else that is found is wrong at once.
   Outcome verify;
   WaitUntil(base::kUnmarkedAgeMax + 2 * base::kCheckBlobsInterval, [&] {
     verify = Cairn("verify");
-    return verify.code == 0;
+    return verify.code != 1 ||
+           !absl::StrContains(verify.text, ": 0 corrupt, 0 missing, ") ||
+           !absl::StrContains(verify.text, ", 0 keys with too few copies; ") ||
+           !absl::StrContains(verify.text, "; 0 copies not checked");
   });
   EXPECT_EQ(verify.code, 0) << verify.text;
   population_.Check();

@@ -88,9 +88,11 @@ absl::Time IndexSession::Deadline() { return absl::Now() + base::kIndexWait; }
 // --- Opening ---------------------------------------------------------------
 
 absl::StatusOr<std::vector<RedisReply>> IndexSession::Run(
-    absl::Span<const RedisCommand> commands, absl::Time deadline) {
+    absl::Span<const RedisCommand> commands, absl::Time deadline,
+    bool changes) {
   RunOptions options;
   options.deadline = deadline;
+  options.changes = changes;
   bool sent = false;
   return client_->Run(commands, options, &sent);
 }
@@ -111,15 +113,13 @@ absl::Status IndexSession::AwaitWholeLog() {
   const absl::Time until = absl::Now() + base::kIndexLogWait;
   bool told = false;
   for (;;) {
-    RunOptions options;
-    options.deadline = Deadline();
-    options.changes = true;
-    bool sent = false;
     const absl::Status answer =
-        client_->Run({{{"PING"}}}, options, &sent).status();
+        Run({{"PING"}}, Deadline(), /*changes=*/true).status();
     if (!absl::IsUnavailable(answer) || absl::Now() > until) return answer;
     if (!told) base::LogInfo("the index waits: ", answer.message());
     told = true;
+    // A server that has gone away meanwhile is not waited for by Run().
+    absl::SleepFor(base::kIndexPauseMin);
   }
 }
 
@@ -215,11 +215,8 @@ absl::Status IndexSession::MakeIndexInOneStep() {
     commands.push_back({"SET", NamesOf(shard).index_id, index_id_});
   }
   commands.push_back({"EXEC"});
-  RunOptions options;
-  options.deadline = Deadline();
-  options.changes = true;
-  bool sent = false;
-  ASSIGN_OR_RETURN(const auto replies, client_->Run(commands, options, &sent));
+  ASSIGN_OR_RETURN(const auto replies,
+                   Run(commands, Deadline(), /*changes=*/true));
   if (!replies.back().is(RedisReply::Type::kList)) {
     return absl::FailedPreconditionError(
         absl::StrCat("the Redis at ", uri().Text(),

@@ -112,7 +112,8 @@ class IndexSession {
   std::vector<RedisCommand> ChecksOf(
       absl::Span<const RedisCommand> commands) const;
   absl::StatusOr<std::vector<RedisReply>> Run(
-      absl::Span<const RedisCommand> commands, absl::Time deadline);
+      absl::Span<const RedisCommand> commands, absl::Time deadline,
+      bool changes = false);
   // Before a fact is written: numbers it in all shards.
   absl::StatusOr<int64_t> StampShards();
   // Not OK: the index is lost, or not ours at the moment.

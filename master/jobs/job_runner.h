@@ -109,9 +109,9 @@ class JobRunner {
   // Before anything else.
   void Register(v1::JobKind kind, Run run);
 
-  // Starts a job, or joins the one of its kind that runs, if both or none are
-  // dry runs (else kFailedPrecondition). Blocks: the job is
+  // Starts a job, or joins the one of its kind that runs. Blocks: the job is
   // noted durably before it starts (a dry run is not noted).
+  // kFailedPrecondition: one runs, and of both exactly one is a dry run.
   // kUnavailable: the runner is stopping, or the index does not answer.
   absl::StatusOr<JobPtr> Start(v1::JobKind kind, const v1::JobOptions& options,
                                std::string request);
